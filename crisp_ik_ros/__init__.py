@@ -1,0 +1,22 @@
+"""Inverse kinematics that learns from data what is wrong with a robot's model (CRiSP), for ROS 2."""
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.model_based import ModelBasedIK
+from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
+
+__all__ = [
+    "CRiSP",
+    "CrispIKError",
+    "Dataset",
+    "IKResult",
+    "ModelBasedIK",
+    "PathResult",
+    "RobotModel",
+    "Status",
+    "load_model",
+]
+__version__ = "0.1.0"

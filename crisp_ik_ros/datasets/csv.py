@@ -1,0 +1,61 @@
+"""Samples as a table that any spreadsheet reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from crisp_ik_ros.errors import CrispIKError, DatasetError
+from crisp_ik_ros.transforms import Array, make_pose, matrix_from_quaternion, quaternion_from_matrix
+
+POSE_COLUMNS = ("x", "y", "z", "qx", "qy", "qz", "qw")
+
+
+def read_csv(path: Path) -> tuple[list[str], Array, Array]:
+    """Read samples from a table with a header line.
+
+    Columns: one for each joint, named after it [rad or m], then x, y, z [m] and qx, qy, qz, qw of the measured tool
+    pose in the base frame. Lines that begin with # are comments.
+
+    Returns
+    -------
+    joint_names, configurations (n, J), poses (n, 4, 4)
+
+    Raises
+    ------
+    DatasetError
+        When a column is missing, a cell is no number, or a quaternion is not of unit length.
+    """
+    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    if not lines:
+        raise DatasetError(f"{path} is empty; expected a header line with joint names and {', '.join(POSE_COLUMNS)}")
+    header = [name.strip() for name in lines[0].split(",")]
+    missing = [name for name in POSE_COLUMNS if name not in header]
+    if missing or len(set(header)) != len(header):
+        raise DatasetError(
+            f"{path}: header {', '.join(header)}; expected each joint's name once and {', '.join(POSE_COLUMNS)}"
+        )
+    rows = np.empty((len(lines) - 1, len(header)))
+    for number, line in enumerate(lines[1:]):
+        cells = line.split(",")
+        try:
+            rows[number] = [float(cell) for cell in cells]
+        except ValueError as error:
+            raise DatasetError(f"{path}: sample {number} is {line!r}; expected {len(header)} numbers") from error
+    table = {name: rows[:, column] for column, name in enumerate(header)}
+    position = np.column_stack([table[name] for name in POSE_COLUMNS[:3]])
+    try:
+        rotation = matrix_from_quaternion(np.column_stack([table[name] for name in POSE_COLUMNS[3:]]))
+    except CrispIKError as error:
+        raise DatasetError(f"{path}: qx, qy, qz, qw must be a unit quaternion in every row") from error
+    joint_names = [name for name in header if name not in POSE_COLUMNS]
+    return joint_names, np.column_stack([table[name] for name in joint_names]), make_pose(position, rotation)
+
+
+def write_csv(path: Path, joint_names: Sequence[str], configurations: Array, poses: Array) -> None:
+    """Write samples as ``read_csv`` reads them, with digits enough to give back the same numbers."""
+    rows = np.hstack([configurations, poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3])])
+    header = ",".join((*joint_names, *POSE_COLUMNS))
+    np.savetxt(path, rows, fmt="%.17g", delimiter=",", header=header, comments="")

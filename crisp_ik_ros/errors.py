@@ -1,0 +1,55 @@
+"""Every error that crisp_ik raises on purpose, under one root."""
+
+from __future__ import annotations
+
+
+class CrispIKError(Exception):
+    """Root of all errors of this package: ``except CrispIKError`` catches every one of them."""
+
+
+class InvalidInputError(CrispIKError, ValueError):
+    """A value given by the caller cannot be used.
+
+    Parameters
+    ----------
+    name : str
+        What the value is called where it entered.
+    got : object
+        What was given (or the part of it that is wrong).
+    expected : str
+        What would have been accepted.
+    """
+
+    def __init__(self, name: str, got: object, expected: str):
+        super().__init__(f"{name}: got {got}, expected {expected}")
+        self.name = name
+        self.got = got
+        self.expected = expected
+
+
+class URDFError(CrispIKError, ValueError):
+    """A robot description cannot be read, or does not describe a serial chain between the two links."""
+
+
+class DatasetError(CrispIKError, ValueError):
+    """A data file or a set of samples cannot be used; the message names the row, column or field."""
+
+
+class RegressionError(CrispIKError, ArithmeticError):
+    """The kernel system cannot be solved, even with the largest permitted jitter."""
+
+
+class NotFittedError(CrispIKError, RuntimeError):
+    """An estimator was asked for something that only exists after ``fit``."""
+
+
+class ModelFileError(CrispIKError, ValueError):
+    """A model file is missing, damaged, of another version, or made for another robot."""
+
+
+class SimulationError(CrispIKError, RuntimeError):
+    """The simulator could not do what was asked (load a robot, sample a region)."""
+
+
+class MissingDependencyError(CrispIKError, ImportError):
+    """A library that this use needs is not installed; the message says which and how to get it."""

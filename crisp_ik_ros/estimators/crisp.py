@@ -1,0 +1,270 @@
+"""CRiSP: structured prediction of inverse kinematics from data and a possibly wrong model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
+from crisp_ik_ros.estimators.decoding import Problem
+from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.training import (
+    answer_error,
+    configurations_of,
+    held_out_errors,
+    regression_targets,
+    support_of,
+)
+from crisp_ik_ros.losses.evaluate import make_loss
+from crisp_ik_ros.losses.loss import Loss
+from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
+from crisp_ik_ros.regression.kernels import Kernel, kernel_row_product
+from crisp_ik_ros.regression.nystrom import NystromRidge
+from crisp_ik_ros.regression.selection import choose_hyperparameters
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array, check_pose
+
+# Support from which the data alone decides; below, the answer goes over to the model's smoothly.
+FULL_SUPPORT = 0.5
+# Configurations of the nearest samples that a request without a seed starts from.
+NEAREST = 8
+# Fewer samples cannot be split.
+FEWEST_TO_CHOOSE = 8
+
+
+class CRiSP(InverseKinematics):
+    """CRiSP estimator (Marconi, Camoriano, Rosasco, Ciliberto, RA-L 2021), collapsed (DESIGN, section 2).
+
+    Parameters
+    ----------
+    robot : RobotModel
+        The model g~, possibly wrong.
+    loss : str or Loss
+        "residual" (ours), "forward_kinematics" (CRiSP-FK) or "radians" (CRiSP-R).
+    kernel : Kernel, str or None
+        Kernel on poses; None or a name ("gaussian", "laplacian", "linear"): length scales chosen on held-out samples.
+    penalty : float or None
+        Ridge penalty, multiplied by the number of samples; None: chosen on held-out samples.
+    centers : int or None
+        Nystrom centers; None, or no fewer than the samples: exact regression.
+    null_space_weight : float
+        Pull, among the solutions of the task, to where the training data lies; 0: none.
+    position_tolerance, orientation_tolerance : float
+        Largest errors of an answer, as far as the estimator can tell [m, rad].
+    timeout : float
+        Seconds a request may take where it names none.
+    solver : {"levenberg_marquardt", "lbfgsb"}
+    random_state : int
+        Seed of splits, centers and restarts.
+
+    Attributes
+    ----------
+    kernel_ : Kernel
+    penalty_ : float
+    regression_ : KernelRidge, NystromRidge or FittedRegression
+        Regression of (1, phi, |phi|^2, y) on the pose.
+    center_configurations_ : (m, J)
+    samples_ : int
+        Number of training samples.
+    training_summary : dict
+        Anything that is worth keeping of how the samples came about; written to the model file's header.
+    validation_ : dict
+        Error of the predicted embedding on held-out samples: position_rms [m], orientation_rms [rad] (where the loss
+        has them), and the mean support there.
+    """
+
+    regression_: Regression
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        loss: str | Loss = "residual",
+        kernel: Kernel | str | None = None,
+        penalty: float | None = None,
+        centers: int | None = 2000,
+        null_space_weight: float = 0.03,
+        position_tolerance: float = 1e-6,
+        orientation_tolerance: float = 1e-5,
+        timeout: float = 0.05,
+        solver: str = "levenberg_marquardt",
+        random_state: int = 0,
+    ):
+        self.robot = robot
+        self.loss = loss
+        self.kernel = kernel
+        self.penalty = penalty
+        self.centers = centers
+        self.null_space_weight = null_space_weight
+        self.position_tolerance = position_tolerance
+        self.orientation_tolerance = orientation_tolerance
+        self.timeout = timeout
+        self.solver = solver
+        self.random_state = random_state
+
+    def fit(self, dataset: Dataset, progress: Progress | None = None) -> CRiSP:
+        """Learn from samples of the real robot.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            At least two samples; its joints may be in another order than the robot's.
+        progress : callable, optional
+            Wraps lists of work, such as ``tqdm``.
+
+        Raises
+        ------
+        InvalidInputError
+            When a hyperparameter is out of range.
+        DatasetError
+            When the samples are not this robot's.
+        RegressionError
+            When the kernel system cannot be solved.
+        """
+        self._validate_hyperparameters()
+        loss = self.loss if isinstance(self.loss, Loss) else make_loss(self.loss)
+        configurations = configurations_of(self.robot, dataset)
+        targets = regression_targets(self.robot, loss, configurations, dataset.poses)
+        kernel: Kernel | str = self.kernel if self.kernel is not None else "gaussian"
+        penalty = self.penalty
+        count = len(dataset)
+        if isinstance(kernel, str) or penalty is None:
+            if count < 8:
+                raise DatasetError(
+                    f"{count} samples are too few to choose hyperparameters: give kernel and penalty, or 8"
+                )
+            criterion = answer_error(self.robot, loss, configurations, dataset.poses, targets)
+            ridge = None if penalty is None else count * penalty
+            chosen = choose_hyperparameters(
+                dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress
+            )
+            kernel, penalty = chosen.kernel, chosen.ridge / count
+        validation = self._validate(loss, kernel, penalty, dataset.poses, targets)
+        regression = self._fit_regression(kernel, penalty, dataset.poses, targets)
+        indices = getattr(regression, "center_indices_", np.arange(count))
+        # Only now, that nothing can fail, does the estimator change.
+        self.loss_ = loss
+        self.kernel_ = kernel
+        self.penalty_ = float(penalty)
+        self.regression_ = regression
+        self.center_configurations_ = np.clip(configurations[indices], self.robot.lower, self.robot.upper)
+        self.samples_ = count
+        self.training_summary: dict[str, object] = {}
+        self.validation_ = validation
+        self._forget_compiled()
+        return self
+
+    def scores(self, poses: ArrayLike) -> Array:
+        """Scores a(x) (n,), or (k, n), of the training samples at a pose (4, 4), or poses (k, 4, 4).
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``, and for a model read from a file, which does not hold the samples.
+        """
+        self._check_fitted()
+        poses = check_pose(poses)
+        if not hasattr(self.regression_, "scores"):
+            raise NotFittedError("a model file does not hold the training samples that scores belong to; fit again")
+        scores = self.regression_.scores(poses.reshape(-1, 4, 4))
+        return scores[0] if poses.ndim == 2 else scores
+
+    def objective(self, pose: ArrayLike) -> Callable[[ArrayLike], float]:
+        """Objective F(y) of equation (3) at a pose (4, 4), collapsed: s |phi(y)|^2 - 2 phi(y).c + const.
+
+        The constant is kept, so that the value equals the sum over the training set.
+        """
+        self._check_fitted()
+        pose = check_pose(pose)
+        total, moment, constant, _ = self._predict(pose)
+
+        def value(y: ArrayLike) -> float:
+            phi = self.loss_.embed(self.robot, self.robot.check_configuration(y)[None], pose[None])[0]
+            return float(total * (phi @ phi) - 2.0 * (phi @ moment) + constant)
+
+        return value
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to ``path`` (.npz), replacing it only when it is complete."""
+        from crisp_ik_ros.estimators.model_file import save_model
+
+        self._check_fitted()
+        save_model(self, path)
+
+    @property
+    def _loss(self) -> Loss:
+        self._check_fitted()
+        return self.loss_
+
+    def _predict(self, pose: Array) -> tuple[float, Array, float, Array]:
+        """Return s, c (D,), the constant of F, and the regressed configuration times s (J,)."""
+        feature = self.kernel_.features(pose[None])[0]
+        regression = self.regression_
+        out = np.empty(regression.coefficients_.shape[1])
+        kernel_row_product(self.kernel_.profile, feature, regression.centers_, regression.coefficients_, out)
+        dimension = len(out) - 2 - self.robot.dof
+        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :]
+
+    def _problem(self, pose: Array) -> Problem | None:
+        total, moment, _, posture = self._predict(pose)
+        fallback = self.loss_.fallback(self.robot, pose)
+        support = support_of(total)
+        if support <= 0.0:
+            # s <= 0 has no least-squares form; far from the data there is only the model.
+            if fallback is None:
+                return None
+            return Problem(pose, fallback, self.robot.rest, 0.0, 0.0, "nominal")
+        target = moment / total
+        share = 1.0
+        if support < FULL_SUPPORT and fallback is not None:
+            x = support / FULL_SUPPORT
+            share = x * x * (3.0 - 2.0 * x)
+            target = fallback + share * (target - fallback)
+        source = "learned" if share == 1.0 else "blended"
+        posture = np.clip(posture / total, self.robot.lower, self.robot.upper)
+        weight = 0.0 if fallback is None else share * self.null_space_weight
+        return Problem(pose, target, posture, weight, support, source)
+
+    def _nearest(self, pose: Array) -> Array:
+        features = self.regression_.centers_
+        distances = ((features - self.kernel_.features(pose[None])) ** 2).sum(axis=1)
+        count = min(NEAREST, len(distances))
+        nearest = np.argpartition(distances, count - 1)[:count]
+        return self.center_configurations_[nearest[np.argsort(distances[nearest], kind="stable")]]
+
+    def _fit_regression(
+        self, kernel: Kernel, penalty: float, poses: Array, targets: Array
+    ) -> KernelRidge | NystromRidge:
+        if self.centers is None or self.centers >= len(poses):
+            return KernelRidge(kernel, penalty).fit(poses, targets)
+        return NystromRidge(kernel, penalty, self.centers, self.random_state).fit(poses, targets)
+
+    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Array, targets: Array) -> dict[str, float]:
+        count = len(poses)
+        if count < FEWEST_TO_CHOOSE:
+            return {}
+        order = np.random.default_rng(self.random_state).permutation(count)
+        held_out, training = order[: count // 5][:5000], order[count // 5 :]
+        regression = self._fit_regression(kernel, penalty * count / len(training), poses[training], targets[training])
+        return held_out_errors(loss, self.robot.dof, regression.predict(poses[held_out]), targets[held_out])
+
+    def _validate_hyperparameters(self) -> None:
+        if self.centers is not None and not (isinstance(self.centers, (int, np.integer)) and self.centers >= 1):
+            raise InvalidInputError("centers", self.centers, "a whole number of at least 1, or None")
+        if self.penalty is not None and not (np.isfinite(self.penalty) and self.penalty > 0.0):
+            raise InvalidInputError("penalty", self.penalty, "a finite number above 0, or None")
+        if self.solver not in ("levenberg_marquardt", "lbfgsb"):
+            raise InvalidInputError("solver", repr(self.solver), "'levenberg_marquardt' or 'lbfgsb'")
+        for label in ("position_tolerance", "orientation_tolerance", "timeout"):
+            value = getattr(self, label)
+            if not (np.isfinite(value) and value > 0.0):
+                raise InvalidInputError(label, value, "a finite number above 0")
+        if not (np.isfinite(self.null_space_weight) and self.null_space_weight >= 0.0):
+            raise InvalidInputError("null_space_weight", self.null_space_weight, "a finite number of at least 0")
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "regression_"):
+            raise NotFittedError("call fit first, or load a trained model with load_model")

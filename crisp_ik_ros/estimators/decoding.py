@@ -1,0 +1,176 @@
+"""From a target embedding to a configuration: the minimisation of equation (3), in compiled code."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from crisp_ik_ros.losses.evaluate import evaluate
+from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RESIDUAL, Loss, Workspace, make_workspace
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.solvers.lbfgsb import lbfgsb
+from crisp_ik_ros.solvers.levenberg_marquardt import EVALUATE, State, advance, make_state, start
+from crisp_ik_ros.transforms import Array, compiled_rotation_logarithm
+
+# With the prior on, a step this small ends the first phase: it only chooses among the solutions of the task [rad].
+PRIOR_STEP = 1e-4
+TASK_STEP = 1e-11
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One request, ready to be decoded: find y with phi(y; goal) = target.
+
+    Attributes
+    ----------
+    goal : (4, 4)
+        Target pose [m].
+    target : (D,)
+        Target embedding c / s.
+    posture : (J,)
+        Where redundancy is resolved towards.
+    prior_weight : float
+        Weight of that wish against the task; 0 leaves redundancy to the start.
+    support : float
+        0..1.
+    source : str
+        "learned", "blended" or "nominal".
+    """
+
+    goal: Array
+    target: Array
+    posture: Array
+    prior_weight: float
+    support: float
+    source: str
+
+
+class Decoder:
+    """Solves problems of one robot and loss; owns the scratch memory, so a caller holds ``lock``."""
+
+    def __init__(self, robot: RobotModel, loss: Loss, limit: int = 60):
+        self.robot = robot
+        self.loss = loss
+        self.limit = limit
+        self.lock = threading.Lock()
+        self._weights = loss.weights
+        # A continuous joint turns freely while solving; its angle is wrapped afterwards.
+        lower = np.where(robot.continuous, -np.inf, robot.lower)
+        upper = np.where(robot.continuous, np.inf, robot.upper)
+        self._state: State = make_state(lower, upper)
+        self._work: Workspace = make_workspace(robot.dof, loss.dimension(robot.dof))
+        self._errors = np.zeros(2)
+
+    def decode(self, problem: Problem, initial: Array) -> tuple[Array, float, float, int]:
+        """Minimise from ``initial`` (J,) by Levenberg-Marquardt.
+
+        Returns
+        -------
+        configuration (J,), position error [m], orientation error [rad], number of evaluations
+        """
+        evaluations = _decode(
+            self.loss.code,
+            self.robot.chain,
+            self._weights,
+            problem.goal,
+            problem.target,
+            initial,
+            problem.posture,
+            problem.prior_weight,
+            self.limit,
+            self._state,
+            self._work,
+        )
+        configuration = self._wrap(self._state.best.copy())
+        return (configuration, *self.errors(problem, configuration), evaluations)
+
+    def decode_lbfgsb(self, problem: Problem, initial: Array) -> tuple[Array, float, float, int]:
+        """Do the same with SciPy's L-BFGS-B, the paper's solver; without the null-space term."""
+        result = lbfgsb(self.objective(problem), initial, self._state.lower, self._state.upper)
+        configuration = self._wrap(result.configuration)
+        return (configuration, *self.errors(problem, configuration), result.iterations)
+
+    def objective(self, problem: Problem) -> Callable[[Array], tuple[float, Array]]:
+        """|phi(y) - target|^2 / 2 and its gradient (J,), as a function of y (J,)."""
+        work = make_workspace(self.robot.dof, self.loss.dimension(self.robot.dof))
+
+        def value_and_gradient(y: Array) -> tuple[float, Array]:
+            evaluate(self.loss.code, self.robot.chain, self._weights, problem.goal, y, problem.target, work)
+            return 0.5 * float(work.residual @ work.residual), work.jacobian.T @ work.residual
+
+        return value_and_gradient
+
+    def errors(self, problem: Problem, configuration: Array) -> tuple[float, float]:
+        """Distance [m] and angle [rad] between the target and the tool, as far as the estimator can tell."""
+        _errors(
+            self.loss.code,
+            self.robot.chain,
+            self._weights,
+            problem.goal,
+            problem.target,
+            configuration,
+            self._work,
+            self._errors,
+        )
+        return float(self._errors[0]), float(self._errors[1])
+
+    def _wrap(self, configuration: Array) -> Array:
+        turning = self.robot.continuous
+        if turning.any():
+            wrapped = (configuration[turning] + np.pi) % (2.0 * np.pi) - np.pi
+            configuration[turning] = np.clip(wrapped, self.robot.lower[turning], self.robot.upper[turning])
+        return configuration
+
+
+@njit(cache=True)
+def _decode(code, chain, weights, goal, target, initial, posture, prior_weight, limit, state, work):
+    evaluations = 0
+    state.prior[:] = posture
+    if prior_weight > 0.0:
+        # First the task together with the wish for the posture, ...
+        start(state, initial, PRIOR_STEP)
+        status = EVALUATE
+        while status == EVALUATE:
+            evaluate(code, chain, weights, goal, state.y, target, work)
+            status = advance(state, work.residual, work.jacobian, prior_weight, limit)
+        evaluations += int(state.scalars[3])
+        start(state, state.best, TASK_STEP)
+    else:
+        start(state, initial, TASK_STEP)
+    # ... then the task alone, which moves by the shortest step and so stays where the first phase has put the posture.
+    status = EVALUATE
+    while status == EVALUATE:
+        evaluate(code, chain, weights, goal, state.y, target, work)
+        status = advance(state, work.residual, work.jacobian, 0.0, limit)
+    return evaluations + int(state.scalars[3])
+
+
+@njit(cache=True)
+def _errors(code, chain, weights, goal, target, q, work, out):
+    """Write position and orientation error to ``out`` (2,)."""
+    evaluate(code, chain, weights, goal, q, target, work)
+    residual, vector, relative = work.residual, work.vector, work.relative
+    if code == RESIDUAL:
+        out[0] = np.sqrt(np.sum(residual[:3] ** 2)) / weights[0] if weights[0] > 0.0 else 0.0
+        out[1] = np.sqrt(np.sum(residual[3:6] ** 2)) / weights[1] if weights[1] > 0.0 else 0.0
+        return
+    if code == FORWARD_KINEMATICS:
+        out[0] = np.sqrt(np.sum(residual[:3] ** 2)) / weights[0] if weights[0] > 0.0 else 0.0
+        out[1] = 0.0
+        if weights[1] > 0.0:
+            # The mean of rotations is none; minimising the chordal distance to it aims at its nearest rotation.
+            left, _, right = np.linalg.svd(target[3:12].copy().reshape(3, 3))
+            if np.linalg.det(left) * np.linalg.det(right) < 0.0:
+                left[:, 2] = -left[:, 2]
+            relative[:] = (left @ right) @ work.rotation.T
+            compiled_rotation_logarithm(relative, vector)
+            out[1] = np.sqrt(np.sum(vector**2))
+        return
+    # The radians loss knows no pose: its answer is compared with the goal through the model.
+    evaluate(RESIDUAL, chain, np.ones(2), goal, q, np.zeros(6), work)
+    out[0] = np.sqrt(np.sum(residual[:3] ** 2))
+    out[1] = np.sqrt(np.sum(residual[3:6] ** 2))

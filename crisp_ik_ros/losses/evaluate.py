@@ -1,0 +1,37 @@
+"""The losses by name, and by code in compiled code."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss, forward_kinematics_residual
+from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, Loss
+from crisp_ik_ros.losses.radians import RadiansLoss, radians_residual
+from crisp_ik_ros.losses.residual import ResidualLoss, residual_residual
+
+LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in (RadiansLoss, ForwardKinematicsLoss, ResidualLoss)}
+
+
+def make_loss(name: str, position_weight: float = 1.0, orientation_weight: float = 1.0) -> Loss:
+    """Loss of a name: "radians", "forward_kinematics" or "residual".
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no loss of that name or a weight is negative.
+    """
+    if name not in LOSSES:
+        raise InvalidInputError("loss", repr(name), " or ".join(map(repr, LOSSES)))
+    return LOSSES[name](position_weight, orientation_weight)
+
+
+@njit(cache=True)
+def evaluate(code, chain, weights, goal, q, target, work):
+    """Write phi(q; goal) - target and its Jacobian to ``work``, for the loss of this code."""
+    if code == RADIANS:
+        radians_residual(q, target, work)
+    elif code == FORWARD_KINEMATICS:
+        forward_kinematics_residual(chain, weights, q, target, work)
+    else:
+        residual_residual(chain, weights, goal, q, target, work)

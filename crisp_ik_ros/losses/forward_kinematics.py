@@ -1,0 +1,61 @@
+"""CRiSP-FK: the loss that compares poses through the (possibly wrong) forward kinematics, the paper's equation (4)."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, Loss
+from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array
+
+
+class ForwardKinematicsLoss(Loss):
+    """Embedding phi(y) = (w_p p~(y), w_o R~(y) / sqrt 2), 12 numbers; the orientation part is chordal on SO(3).
+
+    |R - R'|_F / sqrt 2 = 2 sin(angle / 2), the angle itself for small ones: no gimbal and no wrap.
+    """
+
+    name = "forward_kinematics"
+    code = FORWARD_KINEMATICS
+
+    def dimension(self, dof: int) -> int:
+        """Three numbers of position, nine of orientation."""
+        return 12
+
+    def embed(self, robot: RobotModel, configurations: Array, poses: Array) -> Array:
+        """Embedding (n, 12) of the model's poses at the configurations."""
+        return self.embed_poses(robot.forward_kinematics(configurations))
+
+    def embed_poses(self, poses: Array) -> Array:
+        """Embedding (n, 12) of poses (n, 4, 4)."""
+        orientation = poses[:, :3, :3].reshape(-1, 9) / np.sqrt(2.0)
+        return np.hstack([self.position_weight * poses[:, :3, 3], self.orientation_weight * orientation])
+
+    def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
+        """Embedding of the target itself: the model's pose is to be the target."""
+        return self.embed_poses(pose[None])[0]
+
+
+@njit(cache=True)
+def forward_kinematics_residual(chain, weights, q, target, work):
+    """Write phi(q) - target (12,) and its Jacobian (12, J) to ``work``."""
+    residual, jacobian, rotation, position, geometric = work[:5]
+    forward_kinematics_jacobian(chain, q, rotation, position, geometric, work.axes, work.origins)
+    position_weight, orientation_weight = weights[0], weights[1] / np.sqrt(2.0)
+    joints = q.shape[0]
+    for i in range(3):
+        residual[i] = position_weight * position[i] - target[i]
+        for j in range(joints):
+            jacobian[i, j] = position_weight * geometric[i, j]
+        for k in range(3):
+            residual[3 + 3 * i + k] = orientation_weight * rotation[i, k] - target[3 + 3 * i + k]
+    # dR/dq_j = [w_j] R, w_j the angular rows of the Jacobian
+    for j in range(joints):
+        wx, wy, wz = geometric[3, j], geometric[4, j], geometric[5, j]
+        for k in range(3):
+            rx, ry, rz = rotation[0, k], rotation[1, k], rotation[2, k]
+            jacobian[3 + k, j] = orientation_weight * (wy * rz - wz * ry)
+            jacobian[6 + k, j] = orientation_weight * (wz * rx - wx * rz)
+            jacobian[9 + k, j] = orientation_weight * (wx * ry - wy * rx)

@@ -1,0 +1,127 @@
+"""Exact kernel ridge regression from poses to vectors: the paper's Algorithm 1, training step."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.lapack import dpotrf
+
+from crisp_ik_ros.errors import InvalidInputError, NotFittedError, RegressionError
+from crisp_ik_ros.regression.kernels import Kernel
+from crisp_ik_ros.transforms import Array
+
+# Largest jitter, relative to the mean diagonal, that is added to a kernel matrix that rounding has made indefinite.
+LARGEST_JITTER = 1e-8
+
+
+class Regression(Protocol):
+    """What every fitted regression has: a prediction is k(x, centers) @ coefficients."""
+
+    kernel: Kernel
+    centers_: Array
+    coefficients_: Array
+
+
+class KernelRidge:
+    """Kernel ridge regression with every sample as a center.
+
+    Scores a(x) = (K + n penalty I)^-1 K_x and coefficients W = (K + n penalty I)^-1 Y, so that a(x)^T Y = K_x^T W
+    (DESIGN, section 2).
+
+    Parameters
+    ----------
+    kernel : Kernel
+    penalty : float
+        Ridge penalty, above zero; multiplied by the number of samples.
+
+    Attributes
+    ----------
+    centers_ : (n, D)
+        Features of the samples.
+    coefficients_ : (n, C)
+        W.
+    jitter_ : float
+        What had to be added to the diagonal for the factorisation to exist, relative to its mean; 0 as a rule.
+    """
+
+    def __init__(self, kernel: Kernel, penalty: float = 1e-6):
+        self.kernel = kernel
+        self.penalty = penalty
+
+    def fit(self, poses: Array, targets: Array) -> KernelRidge:
+        """Fit to poses (n, 4, 4) and targets (n, C).
+
+        Raises
+        ------
+        InvalidInputError
+            When the penalty is not positive or the numbers of rows differ.
+        RegressionError
+            When the kernel matrix stays singular.
+        """
+        check_regression_input(poses, targets, self.penalty)
+        self.centers_ = self.kernel.features(poses)
+        matrix = self.kernel.matrix(self.centers_, self.centers_)
+        matrix[np.diag_indices_from(matrix)] += len(poses) * self.penalty
+        self._factor, self.jitter_ = factorise(matrix)
+        self.coefficients_ = cho_solve((self._factor, True), targets)
+        return self
+
+    def predict(self, poses: Array) -> Array:
+        """Predictions (k, C) at poses (k, 4, 4)."""
+        return predict(self, poses)
+
+    def scores(self, poses: Array) -> Array:
+        """Scores a(x) (k, n) of the n training samples at poses (k, 4, 4)."""
+        if not hasattr(self, "_factor"):
+            raise NotFittedError("scores exist only after fit")
+        row = self.kernel.matrix(self.centers_, self.kernel.features(poses))
+        return cho_solve((self._factor, True), row).T
+
+
+def predict(regression: Regression, poses: Array) -> Array:
+    """Predictions (k, C) of a fitted regression at poses (k, 4, 4): k(x, centers) @ coefficients."""
+    if not hasattr(regression, "coefficients_"):
+        raise NotFittedError("call fit before predict")
+    features = regression.kernel.features(poses)
+    return regression.kernel.matrix(features, regression.centers_) @ regression.coefficients_
+
+
+def factorise(matrix: Array) -> tuple[Array, float]:
+    """Lower Cholesky factor of a symmetric positive matrix (n, n), in the memory of ``matrix``, and the jitter it took.
+
+    Raises
+    ------
+    RegressionError
+        When the matrix is not finite, or stays indefinite with the largest permitted jitter.
+    """
+    if not np.isfinite(matrix.trace()):
+        raise RegressionError("the kernel matrix has values that are not finite; check the poses and length scales")
+    diagonal = matrix.diagonal().copy()
+    jitter = 0.0
+    while True:
+        # The factor goes to the triangle that Fortran calls lower, which is this array's upper one, so that the other
+        # triangle still holds the matrix if the factorisation has to be tried again.
+        factor, info = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
+        if info == 0:
+            return factor, jitter
+        if jitter >= LARGEST_JITTER:
+            raise RegressionError(
+                f"the kernel matrix of {len(matrix)} samples is singular even with a jitter of {jitter:g}; "
+                "raise the penalty, shorten the length scales, or remove duplicated samples"
+            )
+        jitter = 1e-14 if jitter == 0.0 else jitter * 100.0
+        kept = np.tril(matrix, -1)
+        np.copyto(matrix, kept + kept.T)
+        matrix[np.diag_indices_from(matrix)] = diagonal + jitter * diagonal.mean()
+
+
+def check_regression_input(poses: Array, targets: Array, penalty: float) -> None:
+    """Raise InvalidInputError unless poses (n, 4, 4), targets (n, C) and the penalty can be fitted."""
+    if not (np.isfinite(penalty) and penalty > 0.0):
+        raise InvalidInputError("penalty", penalty, "a finite number above 0")
+    if len(poses) != len(targets) or len(poses) == 0:
+        raise InvalidInputError("targets", f"{len(targets)} rows", f"one for each of {len(poses)} poses, at least one")
+    if not (np.isfinite(poses).all() and np.isfinite(targets).all()):
+        raise InvalidInputError("samples", "a value that is not finite", "finite numbers")

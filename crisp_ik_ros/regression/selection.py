@@ -1,0 +1,138 @@
+"""Length scales and penalty by their error on samples that were held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import cho_solve
+
+from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.regression.kernel_ridge import factorise
+from crisp_ik_ros.regression.kernels import Kernel, make_kernel
+from crisp_ik_ros.transforms import Array, rotation_logarithm
+
+# Samples used to choose: enough to rank the candidates, few enough to do it in seconds.
+TRAINING_SAMPLES, VALIDATION_SAMPLES = 1500, 500
+
+SCALE_FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0)
+# n * penalty, the ridge itself: noise variance over signal variance, which does not change with n.
+RIDGES = (1e-11, 1e-9, 1e-7, 1e-5, 1e-3)
+
+Criterion = Callable[[Array, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Outcome of a search: the kernel, n * penalty, their criterion, and the number of candidates tried."""
+
+    kernel: Kernel
+    ridge: float
+    criterion: float
+    tried: int
+
+
+def spread(poses: Array) -> tuple[float, float]:
+    """Root mean square distance [m] and angle [rad] of poses (n, 4, 4) from their mean."""
+    positions, rotations = poses[:, :3, 3], poses[:, :3, :3]
+    position = float(np.sqrt(np.mean(np.sum((positions - positions.mean(axis=0)) ** 2, axis=1))))
+    left, _, right = np.linalg.svd(rotations.mean(axis=0))
+    mean = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+    angles = np.linalg.norm(rotation_logarithm(rotations @ mean.T), axis=1)
+    return position, float(np.sqrt(np.mean(angles**2)))
+
+
+def choose_hyperparameters(
+    poses: Array,
+    targets: Array,
+    criterion: Criterion,
+    kernel: Kernel | str = "gaussian",
+    ridge: float | None = None,
+    seed: int = 0,
+    progress: Callable[[Iterable], Iterable] | None = None,
+) -> Selection:
+    """Choose what is not given by the error on a validation split.
+
+    First a common factor of both length scales together with the ridge, then each length scale alone, then the ridge
+    once more.
+
+    Parameters
+    ----------
+    poses : (n, 4, 4)
+    targets : (n, C)
+    criterion : callable
+        Predictions (k, C) at validation samples and their indices (k,) -> error to minimise.
+    kernel : Kernel or str
+        A kernel to keep as it is, or the name of one whose length scales are to be chosen.
+    ridge : float, optional
+        n * penalty, where it is given.
+    seed : int
+        Seed of the split.
+    progress : callable, optional
+        Wraps the list of candidates of each stage, such as ``tqdm``.
+
+    Raises
+    ------
+    RegressionError
+        When no candidate gives a finite error.
+    """
+    order = np.random.default_rng(seed).permutation(len(poses))
+    held_out = min(max(len(poses) // 4, 1), VALIDATION_SAMPLES)
+    validation, training = order[:held_out], order[held_out : held_out + TRAINING_SAMPLES]
+    position_spread, angle_spread = spread(poses[training])
+    cache: dict[tuple, float] = {}
+
+    def error_of(candidate: Kernel, value: float) -> float:
+        key = (*candidate.parameters().values(), value)
+        if key not in cache:
+            cache[key] = _validation_error(candidate, value, poses, targets, training, validation, criterion)
+        return cache[key]
+
+    def make(position_factor: float, orientation_factor: float) -> Kernel:
+        if not isinstance(kernel, str):
+            return kernel
+        # Samples that all share one position or orientation leave that part out.
+        position = position_factor * position_spread if position_spread > 1e-9 else np.inf
+        orientation = orientation_factor * angle_spread if angle_spread > 1e-9 else np.inf
+        return make_kernel(kernel, position, orientation)
+
+    ridges = RIDGES if ridge is None else (ridge,)
+    factors = SCALE_FACTORS if isinstance(kernel, str) else (1.0,)
+    best = (np.inf, 1.0, 1.0, ridges[0])
+    stages: list[Callable[[], list[tuple[float, float, float]]]] = [
+        lambda: [(f, f, value) for f in factors for value in ridges],
+        lambda: [(best[1], best[2] * f, best[3]) for f in (0.25, 0.5, 2.0, 4.0) if len(factors) > 1],
+        lambda: [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0) if len(factors) > 1],
+        lambda: [(best[1], best[2], best[3] * f) for f in (0.1, 10.0) if ridge is None],
+    ]
+    for stage in stages:
+        candidates = stage()
+        for candidate in progress(candidates) if progress else candidates:
+            error = error_of(make(candidate[0], candidate[1]), candidate[2])
+            if error < best[0]:
+                best = (error, *candidate)
+    if not np.isfinite(best[0]):
+        raise RegressionError("no candidate of length scales and penalty gives a finite validation error")
+    return Selection(make(best[1], best[2]), best[3], float(best[0]), len(cache))
+
+
+def _validation_error(
+    kernel: Kernel,
+    ridge: float,
+    poses: Array,
+    targets: Array,
+    training: np.ndarray,
+    validation: np.ndarray,
+    criterion: Criterion,
+) -> float:
+    features = kernel.features(poses[training])
+    matrix = kernel.matrix(features, features)
+    matrix[np.diag_indices_from(matrix)] += ridge
+    try:
+        factor, _ = factorise(matrix)
+    except RegressionError:
+        return np.inf
+    coefficients = cho_solve((factor, True), targets[training])
+    error = criterion(kernel.matrix(kernel.features(poses[validation]), features) @ coefficients, validation)
+    return error if np.isfinite(error) else np.inf

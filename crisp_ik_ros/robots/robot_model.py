@@ -1,0 +1,235 @@
+"""A serial robot: its chain, its limits, and compiled forward kinematics and Jacobian."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
+from crisp_ik_ros.resources import model_path
+from crisp_ik_ros.robots.bias import bias_joints
+from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
+from crisp_ik_ros.robots.urdf import ChainJoint, parse_chain, read_urdf
+from crisp_ik_ros.transforms import Array
+
+# Franka's published limits; the URDF of pybullet_data has wider ones.
+PANDA_LOWER = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
+PANDA_UPPER = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
+# The rest pose to which the paper's authors drew their samples.
+PANDA_REST = (0.98, 0.458, 0.31, -2.24, -0.30, 2.66, 2.32)
+
+
+class RobotModel:
+    """Kinematic model of a serial chain. Immutable; ``with_bias`` and ``with_limits`` return new models.
+
+    Attributes
+    ----------
+    joint_names : tuple of str
+        Movable joints, base to tip.
+    lower, upper, velocity : (J,)
+        Joint limits [rad or m] and largest speeds [rad/s or m/s].
+    continuous : (J,) bool
+        Joints that turn without end. Their limits are -pi and pi, and solutions are wrapped into them.
+    rest : (J,)
+        Configuration that redundancy is resolved towards when nothing better is known.
+    dof : int
+        Number of movable joints J.
+    chain : Chain
+        The numbers the compiled functions take.
+    reach : float
+        No tip position is farther than this from ``anchor`` [m].
+    urdf_sha256 : str
+        Hash of the URDF text the model was read from; empty when it was not read from one.
+    fingerprint : str
+        Hash of the chain itself (kinematics, names and limits); equal for robots that behave the same.
+    """
+
+    def __init__(
+        self,
+        joints: Sequence[ChainJoint],
+        base_link: str,
+        tip_link: str,
+        name: str = "robot",
+        urdf_sha256: str = "",
+        rest: ArrayLike | None = None,
+    ):
+        self.joints = tuple(joints)
+        self.base_link = base_link
+        self.tip_link = tip_link
+        self.name = name
+        self.urdf_sha256 = urdf_sha256
+        movable = [joint for joint in self.joints if joint.movable]
+        self.joint_names = tuple(joint.name for joint in movable)
+        self.dof = len(movable)
+        self.lower = np.array([joint.lower for joint in movable])
+        self.upper = np.array([joint.upper for joint in movable])
+        self.velocity = np.array([joint.velocity for joint in movable])
+        self.continuous = np.array([joint.kind == "continuous" for joint in movable])
+        self.rest = 0.5 * (self.lower + self.upper) if rest is None else self._check_rest(rest)
+        self.chain = _compile(self.joints)
+        self.anchor = self.chain.translations[0].copy()
+        # A sliding joint reaches as far as its longer limit.
+        slide = np.maximum(np.abs(self.lower), np.abs(self.upper))[self.chain.prismatic].sum()
+        self.reach = float(np.linalg.norm(self.chain.translations[1:], axis=1).sum() + slide)
+        for array in (self.lower, self.upper, self.velocity, self.rest):
+            array.setflags(write=False)
+        digest = hashlib.sha256("|".join((base_link, tip_link, *self.joint_names)).encode())
+        for array in (*self.chain, self.lower, self.upper):
+            digest.update(np.ascontiguousarray(array).tobytes())
+        self.fingerprint = digest.hexdigest()
+
+    @classmethod
+    def from_urdf(
+        cls,
+        path_or_xml: str | Path,
+        base_link: str | None = None,
+        tip_link: str | None = None,
+        rest: ArrayLike | None = None,
+    ) -> RobotModel:
+        """Read the chain between two links of a URDF, given as a path or as XML text.
+
+        ``base_link`` defaults to the root link, ``tip_link`` to the only leaf.
+
+        Raises
+        ------
+        URDFError
+            When the URDF cannot be read or has no such chain.
+        """
+        xml = read_urdf(path_or_xml)
+        parsed = parse_chain(xml, base_link, tip_link)
+        sha256 = hashlib.sha256(xml).hexdigest()
+        return cls(parsed.joints, parsed.base_link, parsed.tip_link, parsed.name, sha256, rest)
+
+    @classmethod
+    def panda(cls) -> RobotModel:
+        """Franka Emika Panda: pybullet_data's URDF, panda_link0 to panda_grasptarget, Franka's published limits.
+
+        Raises
+        ------
+        MissingDependencyError
+            When pybullet, whose data the URDF is, is not installed.
+        """
+        model = cls.from_urdf(panda_urdf_path(), "panda_link0", "panda_grasptarget", PANDA_REST)
+        return model.with_limits(PANDA_LOWER, PANDA_UPPER)
+
+    @classmethod
+    def planar5(cls) -> RobotModel:
+        """Return the paper's planar arm: five 2 m links in the x-y plane, limits of its section 4.2."""
+        return cls.from_urdf(model_path("planar5.urdf"))
+
+    def with_bias(self, joint_offsets: ArrayLike | None = None, link_offsets: ArrayLike | None = None) -> RobotModel:
+        """Return the same robot with encoders and links off by the given amounts.
+
+        Parameters
+        ----------
+        joint_offsets : (J,), optional
+            Added to every configuration [rad; m for prismatic joints].
+        link_offsets : (number of joints in the chain, 3), optional
+            Added to the origin of each joint of the chain, fixed ones included, in its parent link's frame [m];
+            (J, 3) is taken as the movable joints only.
+
+        Raises
+        ------
+        InvalidInputError
+            When a shape is wrong or a value is not finite.
+        """
+        return self._replaced(bias_joints(self.joints, joint_offsets, link_offsets))
+
+    def with_limits(self, lower: ArrayLike, upper: ArrayLike) -> RobotModel:
+        """Return the same robot with other joint limits, each (J,) [rad or m]."""
+        bounds = self.check_configuration(lower, "lower"), self.check_configuration(upper, "upper")
+        if np.any(bounds[0] > bounds[1]):
+            raise InvalidInputError("lower", bounds[0].tolist(), f"at most upper, {bounds[1].tolist()}")
+        pairs = iter(zip(*bounds, strict=True))
+        joints = []
+        for joint in self.joints:
+            if joint.movable:
+                low, high = next(pairs)
+                joint = replace(joint, lower=float(low), upper=float(high))
+            joints.append(joint)
+        return self._replaced(joints)
+
+    def forward_kinematics(self, q: ArrayLike) -> Array:
+        """Tip poses (..., 4, 4) [m], base frame, of configurations (..., J) [rad or m]."""
+        q = self.check_configuration(q)
+        return forward_kinematics_batch(self.chain, q.reshape(-1, self.dof)).reshape(*q.shape[:-1], 4, 4)
+
+    def jacobian(self, q: ArrayLike) -> Array:
+        """Geometric Jacobians (..., 6, J) at configurations (..., J); rows linear then angular, base frame."""
+        q = self.check_configuration(q)
+        return jacobian_batch(self.chain, q.reshape(-1, self.dof)).reshape(*q.shape[:-1], 6, self.dof)
+
+    def within_limits(self, q: ArrayLike, tolerance: float = 0.0) -> np.ndarray:
+        """Whether configurations (..., J) lie in the limits: bool (...)."""
+        q = np.asarray(q, dtype=float)
+        return np.all((q >= self.lower - tolerance) & (q <= self.upper + tolerance), axis=-1)
+
+    def random_configurations(self, count: int, rng: np.random.Generator) -> Array:
+        """Configurations (count, J) drawn uniformly within the limits."""
+        return rng.uniform(self.lower, self.upper, (count, self.dof))
+
+    def check_configuration(self, q: ArrayLike, name: str = "configuration") -> Array:
+        """Configurations (..., J) as contiguous float64; InvalidInputError when the shape or a value is wrong."""
+        q = np.ascontiguousarray(q, dtype=float)
+        if q.ndim == 0 or q.shape[-1] != self.dof:
+            names = ", ".join(self.joint_names)
+            raise InvalidInputError(name, f"shape {q.shape}", f"(..., {self.dof}), one value for each of {names}")
+        if not np.isfinite(q).all():
+            raise InvalidInputError(name, "a value that is not finite", "finite numbers")
+        return q
+
+    def _check_rest(self, rest: ArrayLike) -> Array:
+        return np.clip(self.check_configuration(rest, "rest"), self.lower, self.upper)
+
+    def _replaced(self, joints: Sequence[ChainJoint]) -> RobotModel:
+        return RobotModel(joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, self.rest)
+
+    def __repr__(self) -> str:
+        return f"RobotModel({self.name!r}, {self.base_link!r} -> {self.tip_link!r}, {self.dof} joints)"
+
+
+def panda_urdf_path() -> Path:
+    """Path of the Panda's URDF in pybullet_data.
+
+    Raises
+    ------
+    MissingDependencyError
+        When pybullet is not installed.
+    """
+    try:
+        import pybullet_data
+    except ImportError as error:
+        raise MissingDependencyError("the Panda's URDF comes with pybullet: pip install pybullet") from error
+    return Path(pybullet_data.getDataPath()) / "franka_panda" / "panda.urdf"
+
+
+def _compile(joints: Sequence[ChainJoint]) -> Chain:
+    """Merge fixed joints, and turn every joint frame so that its axis is z."""
+    frames, prismatic = [], []
+    frame = np.eye(4)
+    for joint in joints:
+        frame = frame @ joint.origin
+        if joint.movable:
+            align = np.eye(4)
+            align[:3, :3] = _rotation_z_to(joint.axis)
+            frames.append(frame @ align)
+            prismatic.append(joint.kind == "prismatic")
+            frame = align.T
+    frames.append(frame)
+    stack = np.array(frames)
+    return Chain(
+        np.ascontiguousarray(stack[:, :3, :3]), np.ascontiguousarray(stack[:, :3, 3]), np.array(prismatic, dtype=bool)
+    )
+
+
+def _rotation_z_to(axis: Array) -> Array:
+    """Rotation matrix whose third column is the unit ``axis``; the identity when that is z."""
+    helper = np.eye(3)[0 if abs(axis[0]) < 0.9 else 1]
+    x = helper - axis * (axis @ helper)
+    x /= np.linalg.norm(x)
+    return np.column_stack([x, np.cross(axis, x), axis])

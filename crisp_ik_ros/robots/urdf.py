@@ -1,0 +1,179 @@
+"""The serial chain between two links of a URDF."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crisp_ik_ros.errors import URDFError
+from crisp_ik_ros.transforms import Array
+
+MOVABLE = ("revolute", "continuous", "prismatic")
+
+
+@dataclass(frozen=True)
+class ChainJoint:
+    """One joint of a chain, as its URDF has it.
+
+    Attributes
+    ----------
+    name, kind, child_link : str
+        ``kind`` is revolute, continuous, prismatic or fixed.
+    origin : (4, 4)
+        Pose of the joint frame in the parent link's frame [m].
+    axis : (3,)
+        Unit axis in the joint frame.
+    lower, upper : float
+        Limits [rad or m]; -pi and pi for a continuous joint, 0 for a fixed one.
+    velocity : float
+        Largest speed [rad/s or m/s]; infinity where the URDF names none.
+    """
+
+    name: str
+    kind: str
+    child_link: str
+    origin: Array
+    axis: Array
+    lower: float = 0.0
+    upper: float = 0.0
+    velocity: float = np.inf
+
+    @property
+    def movable(self) -> bool:
+        """Whether the joint has a degree of freedom."""
+        return self.kind != "fixed"
+
+
+@dataclass(frozen=True)
+class ParsedChain:
+    """What a URDF says of the chain from ``base_link`` to ``tip_link``: its joints in order, and the robot's name."""
+
+    name: str
+    base_link: str
+    tip_link: str
+    joints: tuple[ChainJoint, ...]
+
+
+def read_urdf(path_or_xml: str | Path) -> bytes:
+    """Bytes of a URDF given as a path or as its XML text.
+
+    Raises
+    ------
+    URDFError
+        When there is no such file.
+    """
+    text = str(path_or_xml)
+    if text.lstrip().startswith("<"):
+        return text.encode()
+    path = Path(path_or_xml)
+    if not path.is_file():
+        raise URDFError(f"no URDF file at {path}; give a path to one, or its XML text")
+    return path.read_bytes()
+
+
+def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None = None) -> ParsedChain:
+    """Parse the chain between two links of a URDF.
+
+    Parameters
+    ----------
+    xml : bytes
+        The URDF. Document type declarations are refused: nothing is expanded or fetched.
+    base_link, tip_link : str, optional
+        The ends. Default: the root link, and the only leaf.
+
+    Returns
+    -------
+    ParsedChain
+        Joints from base to tip. A ``mimic`` tag is ignored; so are branches off the chain.
+
+    Raises
+    ------
+    URDFError
+        When the XML is no URDF, a link is unknown, the links are not connected, or a joint of the chain lacks limits,
+        has a zero axis or a type that is not supported.
+    """
+    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
+        raise URDFError("the URDF declares a document type or an entity; plain XML is expected (expand it first)")
+    robot = _parse_with_yourdfpy(xml)
+    links = {link.name for link in robot.links}
+    joint_above: dict[str, Any] = {}
+    for joint in robot.joints:
+        if joint.child in joint_above:
+            raise URDFError(
+                f"link {joint.child!r} has two parent joints: {joint_above[joint.child].name!r}, {joint.name!r}"
+            )
+        joint_above[joint.child] = joint
+    base_link = base_link or _only(sorted(links - set(joint_above)), "base_link", "root")
+    tip_link = tip_link or _only(sorted(links - {joint.parent for joint in robot.joints}), "tip_link", "leaf")
+    for label, link in (("base_link", base_link), ("tip_link", tip_link)):
+        if link not in links:
+            raise URDFError(f"{label} {link!r} is not in the URDF; it has {', '.join(sorted(links)[:40])}")
+    chain: list[ChainJoint] = []
+    link, seen = tip_link, {tip_link}
+    while link != base_link:
+        if link not in joint_above:
+            raise URDFError(f"{tip_link!r} does not hang below {base_link!r}: the chain upwards ends at {link!r}")
+        joint = joint_above[link]
+        chain.append(_convert(joint))
+        link = joint.parent
+        if link in seen:
+            raise URDFError(f"the links form a cycle through {link!r}")
+        seen.add(link)
+    chain.reverse()
+    if not any(joint.movable for joint in chain):
+        raise URDFError(f"the chain from {base_link!r} to {tip_link!r} has no joint that moves")
+    return ParsedChain(str(robot.name), base_link, tip_link, tuple(chain))
+
+
+def _parse_with_yourdfpy(xml: bytes) -> Any:
+    # Imported here: it costs a second, and serving a trained model does not parse a URDF.
+    import yourdfpy
+
+    try:
+        model = yourdfpy.URDF.load(
+            io.BytesIO(xml),
+            build_scene_graph=False,
+            build_collision_scene_graph=False,
+            load_meshes=False,
+            load_collision_meshes=False,
+        )
+    except Exception as error:  # yourdfpy and lxml raise many kinds on text that is no URDF
+        raise URDFError(f"cannot be read as a URDF: {type(error).__name__}: {error}") from error
+    if not model.robot.links:
+        raise URDFError("the XML has no <link>; a URDF's <robot> element is expected")
+    return model.robot
+
+
+def _only(candidates: list[str], label: str, what: str) -> str:
+    if len(candidates) != 1:
+        raise URDFError(
+            f"{label} is needed: the URDF has {len(candidates)} {what} links ({', '.join(candidates[:12])})"
+        )
+    return candidates[0]
+
+
+def _convert(joint: Any) -> ChainJoint:
+    origin = np.eye(4) if joint.origin is None else np.array(joint.origin, dtype=float)
+    if joint.type == "fixed":
+        return ChainJoint(joint.name, "fixed", joint.child, origin, np.array([1.0, 0.0, 0.0]))
+    if joint.type not in MOVABLE:
+        raise URDFError(f"joint {joint.name!r} is {joint.type!r}; supported: {', '.join((*MOVABLE, 'fixed'))}")
+    # URDF's default axis is x
+    axis = np.array([1.0, 0.0, 0.0]) if joint.axis is None else np.array(joint.axis, dtype=float)
+    length = np.linalg.norm(axis)
+    if not (np.isfinite(origin).all() and np.isfinite(length) and length > 1e-9):
+        raise URDFError(f"joint {joint.name!r} has axis {axis.tolist()}; a finite axis of non-zero length is expected")
+    limit = joint.limit
+    velocity = float(limit.velocity) if limit is not None and limit.velocity else np.inf
+    if joint.type == "continuous":
+        return ChainJoint(joint.name, joint.type, joint.child, origin, axis / length, -np.pi, np.pi, velocity)
+    if limit is None or limit.lower is None or limit.upper is None:
+        raise URDFError(f"joint {joint.name!r} is {joint.type} and has no <limit lower= upper=>")
+    lower, upper = float(limit.lower), float(limit.upper)
+    if not (np.isfinite(lower) and np.isfinite(upper) and lower <= upper):
+        raise URDFError(f"joint {joint.name!r} has limits [{lower}, {upper}]; finite, lower <= upper expected")
+    return ChainJoint(joint.name, joint.type, joint.child, origin, axis / length, lower, upper, velocity)

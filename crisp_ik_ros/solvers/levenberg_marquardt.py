@@ -1,0 +1,215 @@
+"""Bounded Levenberg-Marquardt, compiled, by reverse communication.
+
+Minimises |r(y)|^2 / 2 + w^2 |y - prior|^2 / 2 over a box. The solver never calls anything: it says at which y it wants
+the residual and Jacobian, the caller evaluates them, and ``advance`` takes the next step. So one compiled solver serves
+every objective, compiled or not, and still its loop runs without leaving compiled code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from crisp_ik_ros.solvers.result import SolverResult
+from crisp_ik_ros.transforms import Array
+
+EVALUATE, CONVERGED, EXHAUSTED = 0, 1, 2
+
+# Positions in State.scalars.
+_COST, _DAMPING, _GROWTH, _EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
+
+# Half the squared residual at which there is nothing left to gain: 1e-10 m or rad.
+COST_FLOOR = 0.5e-20
+
+
+class State(NamedTuple):
+    """Memory of one solver; ``y`` is where the caller evaluates, ``best`` the best configuration so far.
+
+    Attributes
+    ----------
+    y, best, gradient, step, prior, lower, upper : (J,)
+    normal, factor : (J, J)
+        Gauss-Newton matrix at ``best``, and scratch memory.
+    scalars : (5,)
+        Cost at ``best``, damping, its growth, number of evaluations, step [rad] below which to stop.
+    """
+
+    y: Array
+    best: Array
+    gradient: Array
+    step: Array
+    prior: Array
+    lower: Array
+    upper: Array
+    normal: Array
+    factor: Array
+    scalars: Array
+
+
+def make_state(lower: Array, upper: Array) -> State:
+    """Memory for problems in the box [lower, upper], each (J,)."""
+    dof = len(lower)
+    return State(
+        y=np.zeros(dof),
+        best=np.zeros(dof),
+        gradient=np.zeros(dof),
+        step=np.zeros(dof),
+        prior=np.zeros(dof),
+        lower=np.array(lower, dtype=float),
+        upper=np.array(upper, dtype=float),
+        normal=np.zeros((dof, dof)),
+        factor=np.zeros((dof, dof)),
+        scalars=np.zeros(5),
+    )
+
+
+@njit(cache=True)
+def start(state, initial, smallest_step):
+    """Begin at ``initial`` (J,), clipped to the box; stop where steps are below ``smallest_step`` [rad]."""
+    for j in range(initial.shape[0]):
+        state.y[j] = min(max(initial[j], state.lower[j]), state.upper[j])
+        state.best[j] = state.y[j]
+    state.scalars[_COST] = np.inf
+    state.scalars[_DAMPING] = 1e-3
+    state.scalars[_GROWTH] = 2.0
+    state.scalars[_EVALUATIONS] = 0.0
+    state.scalars[_SMALLEST_STEP] = smallest_step
+
+
+@njit(cache=True)
+def advance(state, residual, jacobian, prior_weight, limit):
+    """Take the residual (R,) and Jacobian (R, J) at ``state.y``, and set ``state.y`` to the next trial.
+
+    Returns EVALUATE while another evaluation is wanted, else CONVERGED or EXHAUSTED (after ``limit`` evaluations); the
+    answer is then in ``state.best``.
+    """
+    y, best, gradient, _, prior, _, _, normal, _, scalars = state
+    rows, joints = jacobian.shape
+    weight = prior_weight * prior_weight
+    cost = 0.0
+    for i in range(rows):
+        cost += residual[i] * residual[i]
+    for j in range(joints):
+        cost += weight * (y[j] - prior[j]) ** 2
+    cost *= 0.5
+    scalars[_EVALUATIONS] += 1.0
+    if cost < scalars[_COST]:
+        # Nielsen's update: damping falls after a good step, and rises ever faster after bad ones.
+        if scalars[_COST] < np.inf:
+            scalars[_DAMPING] = max(scalars[_DAMPING] * 0.1, 1e-9)
+        scalars[_GROWTH] = 2.0
+        scalars[_COST] = cost
+        for j in range(joints):
+            best[j] = y[j]
+            total = weight * (y[j] - prior[j])
+            for i in range(rows):
+                total += jacobian[i, j] * residual[i]
+            gradient[j] = total
+        for j in range(joints):
+            for k in range(j + 1):
+                total = weight if j == k else 0.0
+                for i in range(rows):
+                    total += jacobian[i, j] * jacobian[i, k]
+                normal[j, k] = total
+                normal[k, j] = total
+    else:
+        scalars[_DAMPING] *= scalars[_GROWTH]
+        scalars[_GROWTH] *= 2.0
+        if not scalars[_DAMPING] < 1e12:
+            return CONVERGED
+    if scalars[_COST] <= COST_FLOOR:
+        return CONVERGED
+    if scalars[_EVALUATIONS] >= limit:
+        return EXHAUSTED
+    longest = _projected_step(state)
+    if longest < scalars[_SMALLEST_STEP]:
+        return CONVERGED
+    return EVALUATE
+
+
+@njit(cache=True)
+def _projected_step(state):
+    """Write the next trial to ``state.y``; return the longest joint step."""
+    y, best, gradient, step, _, lower, upper, normal, factor, scalars = state
+    joints = y.shape[0]
+    # Damping in proportion to the cost (Sugihara 2011): large far away, vanishing at the solution, where convergence is
+    # then quadratic. The floor keeps rounding from driving a redundant arm, whose normal matrix is singular, along its
+    # null space.
+    largest = 0.0
+    for j in range(joints):
+        largest = max(largest, normal[j, j])
+    damping = scalars[_DAMPING] * 2.0 * scalars[_COST] + 1e-10 * largest + 1e-300
+    for j in range(joints):
+        step[j] = -gradient[j]
+        for k in range(j + 1):
+            factor[j, k] = normal[j, k]
+        factor[j, j] += damping
+    for j in range(joints):
+        # A joint at its limit with the gradient pushing outwards is frozen.
+        if (best[j] <= lower[j] and gradient[j] > 0.0) or (best[j] >= upper[j] and gradient[j] < 0.0):
+            step[j] = 0.0
+            for k in range(j):
+                factor[j, k] = 0.0
+            for k in range(j + 1, joints):
+                factor[k, j] = 0.0
+            factor[j, j] = 1.0
+    # Cholesky in place
+    for j in range(joints):
+        pivot = factor[j, j]
+        for k in range(j):
+            pivot -= factor[j, k] * factor[j, k]
+        factor[j, j] = np.sqrt(max(pivot, damping))
+        for i in range(j + 1, joints):
+            total = factor[i, j]
+            for k in range(j):
+                total -= factor[i, k] * factor[j, k]
+            factor[i, j] = total / factor[j, j]
+    for j in range(joints):
+        total = step[j]
+        for k in range(j):
+            total -= factor[j, k] * step[k]
+        step[j] = total / factor[j, j]
+    for j in range(joints - 1, -1, -1):
+        total = step[j]
+        for k in range(j + 1, joints):
+            total -= factor[k, j] * step[k]
+        step[j] = total / factor[j, j]
+    longest = 0.0
+    for j in range(joints):
+        y[j] = min(max(best[j] + step[j], lower[j]), upper[j])
+        longest = max(longest, abs(y[j] - best[j]))
+    return longest
+
+
+def levenberg_marquardt(
+    residual_and_jacobian: Callable[[Array], tuple[Array, Array]],
+    initial: Array,
+    lower: Array,
+    upper: Array,
+    limit: int = 60,
+    smallest_step: float = 1e-10,
+) -> SolverResult:
+    """Minimise |r(y)|^2 / 2 over the box [lower, upper].
+
+    Parameters
+    ----------
+    residual_and_jacobian : callable
+        y (J,) -> r (R,), dr/dy (R, J).
+    initial, lower, upper : (J,)
+    limit : int
+        Largest number of evaluations.
+    smallest_step : float
+        Stop where no coordinate moves farther than this.
+    """
+    state = make_state(lower, upper)
+    start(state, np.asarray(initial, dtype=float), smallest_step)
+    code = EVALUATE
+    while code == EVALUATE:
+        residual, jacobian = residual_and_jacobian(state.y.copy())
+        code = advance(state, np.ascontiguousarray(residual), np.ascontiguousarray(jacobian), 0.0, limit)
+    return SolverResult(
+        state.best.copy(), float(state.scalars[_COST]), int(state.scalars[_EVALUATIONS]), code == CONVERGED
+    )

@@ -1,0 +1,101 @@
+"""Target paths for the tool: the paper's spiral and circle, and the planar arm's eight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.transforms import Array, make_pose, matrix_from_euler
+
+# The paper's centres, from the frame its authors used (their robot stands turned by -90 degrees about x) to the base
+# frame: their (0, 0.044, -0.45) and (0, 0.044, -0.55) [m].
+SPIRAL_CENTER = (0.0, 0.45, 0.044)
+CIRCLE_CENTER = (0.0, 0.55, 0.044)
+
+
+def spiral(
+    center: ArrayLike = SPIRAL_CENTER,
+    radius: float = 0.03,
+    height: float = 0.06,
+    turns: float = 6.0,
+    yaw: float = 0.0,
+    points: int = 200,
+) -> Array:
+    """Spiral that climbs for the first half and comes down in the second (the paper's S).
+
+    Its axis is the base frame's y axis, on which the authors' vertical axis lies.
+
+    Parameters
+    ----------
+    center : (3,)
+        Middle of the containing cylinder [m].
+    radius, height : float
+        Of the cylinder [m].
+    turns : float
+        Over the whole path.
+    yaw : float
+        Turn of the tool about its approach direction [rad]; at 0 it points straight down.
+    points : int
+
+    Returns
+    -------
+    (points, 4, 4)
+    """
+    _check(radius, points)
+    angle = np.linspace(0.0, 2.0 * np.pi * turns, points)
+    half = points // 2
+    along = np.concatenate([np.linspace(0.5, -0.5, half), np.linspace(-0.5, 0.5, points - half)]) * height
+    return _path(center, radius * np.cos(angle), -along, radius * np.sin(angle), yaw)
+
+
+def circle(center: ArrayLike = CIRCLE_CENTER, radius: float = 0.03, yaw: float = 0.0, points: int = 200) -> Array:
+    """Circle in a plane parallel to the base frame's x-z plane (the paper's C), as poses (points, 4, 4)."""
+    _check(radius, points)
+    angle = np.linspace(0.0, 2.0 * np.pi, points)
+    return _path(center, radius * np.cos(angle), np.zeros(points), radius * np.sin(angle), yaw)
+
+
+def eight(center: ArrayLike, radius: float, yaw: float = 0.0, points: int = 200) -> Array:
+    """Figure of eight in a plane parallel to the base frame's x-y plane, as poses (points, 4, 4)."""
+    _check(radius, points)
+    angle = np.linspace(0.0, 2.0 * np.pi, points)
+    position = np.asarray(center, dtype=float) + np.column_stack(
+        [radius * np.sin(angle) * np.cos(angle), radius * np.sin(angle), np.zeros(points)]
+    )
+    return make_pose(position, np.broadcast_to(matrix_from_euler([0.0, 0.0, yaw]), (points, 3, 3)))
+
+
+TRAJECTORIES: dict[str, Callable[..., Array]] = {"spiral": spiral, "circle": circle}
+
+
+def make_trajectory(name: str, **parameters: float | ArrayLike) -> Array:
+    """Return the trajectory of a name, "spiral" or "circle", as poses (points, 4, 4).
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no trajectory of that name, or a parameter is out of range.
+    """
+    if name not in TRAJECTORIES:
+        raise InvalidInputError("trajectory", repr(name), " or ".join(map(repr, TRAJECTORIES)))
+    return TRAJECTORIES[name](**parameters)
+
+
+def tool_orientation(yaw: float) -> Array:
+    """Rotation (3, 3) of a tool that points down and is turned by ``yaw`` [rad]: the authors' (pi/2, 0, yaw)."""
+    return matrix_from_euler([np.pi / 2.0, 0.0, 0.0]) @ matrix_from_euler([np.pi / 2.0, 0.0, yaw])
+
+
+def _path(center: ArrayLike, x: Array, y: Array, z: Array, yaw: float) -> Array:
+    position = np.asarray(center, dtype=float) + np.column_stack([x, y, z])
+    return make_pose(position, np.broadcast_to(tool_orientation(yaw), (len(position), 3, 3)))
+
+
+def _check(radius: float, points: int) -> None:
+    if not (np.isfinite(radius) and radius > 0.0):
+        raise InvalidInputError("radius", radius, "a positive number of metres")
+    if points < 2:
+        raise InvalidInputError("points", points, "at least 2")

@@ -1,0 +1,170 @@
+"""Rotations and poses: vectorised wrappers over SciPy, and the compiled pieces the solvers need.
+
+Conventions, here and everywhere: a pose is a (4, 4) homogeneous matrix, tip in base frame, in metres; quaternions are
+(x, y, z, w) as in ROS; Euler angles are roll, pitch, yaw about the fixed x, y, z axes (URDF's ``rpy``), in radians.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
+
+from crisp_ik_ros.errors import InvalidInputError
+
+Array = NDArray[np.float64]
+
+# A quaternion this far from unit length is a mistake, not rounding.
+QUATERNION_NORM_TOLERANCE = 1e-2
+
+
+def matrix_from_euler(euler: ArrayLike) -> Array:
+    """Rotation matrices (..., 3, 3) of fixed-axis roll, pitch, yaw (..., 3) [rad]."""
+    euler = np.asarray(euler, dtype=float)
+    flat = Rotation.from_euler("xyz", euler.reshape(-1, 3)).as_matrix()
+    return flat.reshape(*euler.shape[:-1], 3, 3)
+
+
+def euler_from_matrix(rotation: ArrayLike) -> Array:
+    """Fixed-axis roll, pitch, yaw (..., 3) [rad] of rotation matrices (..., 3, 3)."""
+    rotation = np.asarray(rotation, dtype=float)
+    flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_euler("xyz")
+    return flat.reshape(*rotation.shape[:-2], 3)
+
+
+def matrix_from_quaternion(quaternion: ArrayLike) -> Array:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4), x y z w.
+
+    Raises
+    ------
+    InvalidInputError
+        When a quaternion is not finite or not of unit length within 1 %.
+    """
+    quaternion = np.asarray(quaternion, dtype=float)
+    norm = np.linalg.norm(quaternion, axis=-1)
+    if not np.all(np.abs(norm - 1.0) <= QUATERNION_NORM_TOLERANCE):
+        raise InvalidInputError("quaternion", quaternion.tolist(), "x y z w of unit length (identity: 0 0 0 1)")
+    flat = Rotation.from_quat(quaternion.reshape(-1, 4)).as_matrix()
+    return flat.reshape(*quaternion.shape[:-1], 3, 3)
+
+
+def quaternion_from_matrix(rotation: ArrayLike) -> Array:
+    """Quaternions (..., 4), x y z w with w >= 0, of rotation matrices (..., 3, 3)."""
+    rotation = np.asarray(rotation, dtype=float)
+    flat = Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_quat(canonical=True)
+    return flat.reshape(*rotation.shape[:-2], 4)
+
+
+def rotation_exponential(vector: ArrayLike) -> Array:
+    """Rotation matrices (..., 3, 3) of rotation vectors (..., 3) [rad]."""
+    vector = np.asarray(vector, dtype=float)
+    return Rotation.from_rotvec(vector.reshape(-1, 3)).as_matrix().reshape(*vector.shape[:-1], 3, 3)
+
+
+def rotation_logarithm(rotation: ArrayLike) -> Array:
+    """Rotation vectors (..., 3) [rad] of rotation matrices (..., 3, 3)."""
+    rotation = np.asarray(rotation, dtype=float)
+    return Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_rotvec().reshape(*rotation.shape[:-2], 3)
+
+
+def make_pose(position: ArrayLike, rotation: ArrayLike) -> Array:
+    """Poses (..., 4, 4) from positions (..., 3) [m] and rotation matrices (..., 3, 3)."""
+    position = np.asarray(position, dtype=float)
+    rotation = np.asarray(rotation, dtype=float)
+    shape = np.broadcast_shapes(position.shape[:-1], rotation.shape[:-2])
+    pose = np.zeros((*shape, 4, 4))
+    pose[..., :3, :3] = rotation
+    pose[..., :3, 3] = position
+    pose[..., 3, 3] = 1.0
+    return pose
+
+
+def pose_error(measured: ArrayLike, model: ArrayLike) -> Array:
+    """Pose error (p - p~, log(R R~^T)) (..., 6) [m, rad], base frame, of measured against model poses (..., 4, 4)."""
+    measured = np.asarray(measured, dtype=float)
+    model = np.asarray(model, dtype=float)
+    linear = measured[..., :3, 3] - model[..., :3, 3]
+    relative = measured[..., :3, :3] @ np.swapaxes(model[..., :3, :3], -1, -2)
+    return np.concatenate([linear, rotation_logarithm(relative)], axis=-1)
+
+
+def check_pose(pose: ArrayLike, name: str = "pose") -> Array:
+    """Poses (..., 4, 4) as contiguous float64.
+
+    Raises
+    ------
+    InvalidInputError
+        When the shape is wrong, a value is not finite, or the upper left block is no rotation.
+    """
+    pose = np.ascontiguousarray(pose, dtype=float)
+    if pose.ndim < 2 or pose.shape[-2:] != (4, 4):
+        raise InvalidInputError(name, f"shape {pose.shape}", "(..., 4, 4), homogeneous matrices")
+    if not np.isfinite(pose).all():
+        raise InvalidInputError(name, "a value that is not finite", "finite numbers")
+    rotation = pose[..., :3, :3]
+    deviation = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max(initial=0.0)
+    if deviation > 1e-6 or np.any(np.linalg.det(rotation) < 0.0):
+        raise InvalidInputError(name, "an upper left block that is no rotation matrix", "orthonormal, determinant 1")
+    if np.abs(pose[..., 3, :] - np.array([0.0, 0.0, 0.0, 1.0])).max(initial=0.0) > 1e-9:
+        raise InvalidInputError(name, "a last row other than 0 0 0 1", "homogeneous matrices")
+    return pose
+
+
+@njit(cache=True)
+def compiled_rotation_logarithm(rotation, out):
+    """Write the rotation vector (3,) [rad] of a rotation matrix (3, 3) to ``out``; exact up to and including pi."""
+    # By way of the quaternion with its largest component first (Shepperd), which stays exact near pi, where the
+    # antisymmetric part of the matrix vanishes.
+    trace = rotation[0, 0] + rotation[1, 1] + rotation[2, 2]
+    if trace > rotation[0, 0] and trace > rotation[1, 1] and trace > rotation[2, 2]:
+        w = 1.0 + trace
+        x = rotation[2, 1] - rotation[1, 2]
+        y = rotation[0, 2] - rotation[2, 0]
+        z = rotation[1, 0] - rotation[0, 1]
+    elif rotation[0, 0] >= rotation[1, 1] and rotation[0, 0] >= rotation[2, 2]:
+        w = rotation[2, 1] - rotation[1, 2]
+        x = 1.0 + rotation[0, 0] - rotation[1, 1] - rotation[2, 2]
+        y = rotation[0, 1] + rotation[1, 0]
+        z = rotation[0, 2] + rotation[2, 0]
+    elif rotation[1, 1] >= rotation[2, 2]:
+        w = rotation[0, 2] - rotation[2, 0]
+        x = rotation[0, 1] + rotation[1, 0]
+        y = 1.0 + rotation[1, 1] - rotation[0, 0] - rotation[2, 2]
+        z = rotation[1, 2] + rotation[2, 1]
+    else:
+        w = rotation[1, 0] - rotation[0, 1]
+        x = rotation[0, 2] + rotation[2, 0]
+        y = rotation[1, 2] + rotation[2, 1]
+        z = 1.0 + rotation[2, 2] - rotation[0, 0] - rotation[1, 1]
+    if w < 0.0:
+        w, x, y, z = -w, -x, -y, -z
+    vector_norm = np.sqrt(x * x + y * y + z * z)
+    # angle / sin(angle / 2), with its limit at angle 0
+    scale = 2.0 / w if vector_norm < 1e-10 * w else 2.0 * np.arctan2(vector_norm, w) / vector_norm
+    out[0] = scale * x
+    out[1] = scale * y
+    out[2] = scale * z
+
+
+@njit(cache=True)
+def compiled_right_jacobian_inverse(vector, out):
+    """Write J_r^-1(v) (3, 3) to ``out``: log(exp(v) exp(d)) = v + J_r^-1(v) d to first order in d [rad]."""
+    angle_squared = vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2
+    if angle_squared < 1e-6:
+        coefficient = 1.0 / 12.0 + angle_squared / 720.0
+    else:
+        angle = np.sqrt(angle_squared)
+        # 1/a^2 - (1 + cos a) / (2 a sin a), written with the half angle so that it stays finite at pi
+        coefficient = 1.0 / angle_squared - 0.5 / (angle * np.tan(0.5 * angle))
+    x, y, z = vector[0], vector[1], vector[2]
+    # I + [v]/2 + c [v]^2
+    out[0, 0] = 1.0 - coefficient * (y * y + z * z)
+    out[1, 1] = 1.0 - coefficient * (x * x + z * z)
+    out[2, 2] = 1.0 - coefficient * (x * x + y * y)
+    out[0, 1] = -0.5 * z + coefficient * x * y
+    out[1, 0] = 0.5 * z + coefficient * x * y
+    out[0, 2] = 0.5 * y + coefficient * x * z
+    out[2, 0] = -0.5 * y + coefficient * x * z
+    out[1, 2] = -0.5 * x + coefficient * y * z
+    out[2, 1] = 0.5 * x + coefficient * y * z
