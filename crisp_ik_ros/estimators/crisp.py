@@ -105,7 +105,7 @@ class CRiSP(InverseKinematics):
         self.solver = solver
         self.random_state = random_state
 
-    def fit(self, dataset: Dataset, progress: Progress | None = None) -> CRiSP:
+    def fit(self, dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> CRiSP:
         """Learn from samples of the real robot.
 
         Parameters
@@ -113,7 +113,7 @@ class CRiSP(InverseKinematics):
         dataset : Dataset
             At least two samples; its joints may be in another order than the robot's.
         progress : callable, optional
-            Wraps lists of work, such as ``tqdm``.
+            Called as progress(done, total) while hyperparameters are chosen.
 
         Raises
         ------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,7 @@ from crisp_ik_ros.regression.kernels import Kernel, make_kernel
 from crisp_ik_ros.transforms import Array, rotation_logarithm
 
 # Samples used to choose: enough to rank the candidates, few enough to do it in seconds.
-TRAINING_SAMPLES, VALIDATION_SAMPLES = 1500, 500
+TRAINING_SAMPLES, VALIDATION_SAMPLES = 1000, 300
 
 SCALE_FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # n * penalty, the ridge itself: noise variance over signal variance, which does not change with n.
@@ -50,7 +50,7 @@ def choose_hyperparameters(
     kernel: Kernel | str = "gaussian",
     ridge: float | None = None,
     seed: int = 0,
-    progress: Callable[[Iterable], Iterable] | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Selection:
     """Choose what is not given by the error on a validation split.
 
@@ -70,7 +70,7 @@ def choose_hyperparameters(
     seed : int
         Seed of the split.
     progress : callable, optional
-        Wraps the list of candidates of each stage, such as ``tqdm``.
+        Called as progress(done, total) after each candidate.
 
     Raises
     ------
@@ -106,12 +106,15 @@ def choose_hyperparameters(
         lambda: [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0) if len(factors) > 1],
         lambda: [(best[1], best[2], best[3] * f) for f in (0.1, 10.0) if ridge is None],
     ]
+    done, total = 0, sum(len(stage()) for stage in stages)
     for stage in stages:
-        candidates = stage()
-        for candidate in progress(candidates) if progress else candidates:
+        for candidate in stage():
             error = error_of(make(candidate[0], candidate[1]), candidate[2])
             if error < best[0]:
                 best = (error, *candidate)
+            done += 1
+            if progress is not None:
+                progress(done, total)
     if not np.isfinite(best[0]):
         raise RegressionError("no candidate of length scales and penalty gives a finite validation error")
     return Selection(make(best[1], best[2]), best[3], float(best[0]), len(cache))
