@@ -25,6 +25,7 @@ from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
 from crisp_ik_ros.regression.kernels import Kernel, kernel_row_product
 from crisp_ik_ros.regression.nystrom import NystromRidge
 from crisp_ik_ros.regression.selection import choose_hyperparameters
+from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
 
@@ -138,9 +139,10 @@ class CRiSP(InverseKinematics):
                 )
             criterion = answer_error(self.robot, loss, configurations, dataset.poses, targets)
             ridge = None if penalty is None else count * penalty
-            chosen = choose_hyperparameters(
-                dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress
-            )
+            with limit_threads(0.0):
+                chosen = choose_hyperparameters(
+                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress
+                )
             kernel, penalty = chosen.kernel, chosen.ridge / count
         validation = self._validate(loss, kernel, penalty, dataset.poses, targets)
         regression = self._fit_regression(kernel, penalty, dataset.poses, targets)
@@ -179,7 +181,7 @@ class CRiSP(InverseKinematics):
         """
         self._check_fitted()
         pose = check_pose(pose)
-        total, moment, constant, _ = self._predict(pose)
+        total, moment, constant, _, _ = self._predict(pose)
 
         def value(y: ArrayLike) -> float:
             phi = self.loss_.embed(self.robot, self.robot.check_configuration(y)[None], pose[None])[0]
@@ -199,19 +201,21 @@ class CRiSP(InverseKinematics):
         self._check_fitted()
         return self.loss_
 
-    def _predict(self, pose: Array) -> tuple[float, Array, float, Array]:
-        """Return s, c (D,), the constant of F, and the regressed configuration times s (J,)."""
+    def _predict(self, pose: Array) -> tuple[float, Array, float, Array, float]:
+        """Return s, c (D,), the constant of F, the regressed configuration times s (J,), and how near the data is."""
         feature = self.kernel_.features(pose[None])[0]
         regression = self.regression_
         out = np.empty(regression.coefficients_.shape[1])
-        kernel_row_product(self.kernel_.profile, feature, regression.centers_, regression.coefficients_, out)
+        nearest = kernel_row_product(self.kernel_.profile, feature, regression.centers_, regression.coefficients_, out)
         dimension = len(out) - 2 - self.robot.dof
-        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :]
+        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :], nearest
 
     def _problem(self, pose: Array) -> Problem | None:
-        total, moment, _, posture = self._predict(pose)
+        total, moment, _, posture, nearest = self._predict(pose)
         fallback = self.loss_.fallback(self.robot, pose)
-        support = support_of(total)
+        # The data covers a pose where the scores add up to 1 and a sample is near; a smooth kernel carries the former
+        # far out.
+        support = min(support_of(total), nearest)
         if support <= 0.0:
             # s <= 0 has no least-squares form; far from the data there is only the model.
             if fallback is None:
@@ -238,9 +242,12 @@ class CRiSP(InverseKinematics):
     def _fit_regression(
         self, kernel: Kernel, penalty: float, poses: Array, targets: Array
     ) -> KernelRidge | NystromRidge:
-        if self.centers is None or self.centers >= len(poses):
-            return KernelRidge(kernel, penalty).fit(poses, targets)
-        return NystromRidge(kernel, penalty, self.centers, self.random_state).fit(poses, targets)
+        count = len(poses)
+        if self.centers is None or self.centers >= count:
+            with limit_threads(count**3 / 3):
+                return KernelRidge(kernel, penalty).fit(poses, targets)
+        with limit_threads(2.0 * count * self.centers**2):
+            return NystromRidge(kernel, penalty, self.centers, self.random_state).fit(poses, targets)
 
     def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Array, targets: Array) -> dict[str, float]:
         count = len(poses)

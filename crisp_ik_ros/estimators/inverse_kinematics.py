@@ -99,6 +99,29 @@ class InverseKinematics:
             results.append(result)
         return PathResult.from_results(results, self.robot.dof)
 
+    def errors(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
+        """How far, as the estimator believes, configurations (n, J) put the tool from poses (n, 4, 4).
+
+        On measured pairs this is what the estimator gets wrong: for a model-based one, the error of its model.
+
+        Returns
+        -------
+        distances (n,) [m], angles (n,) [rad]
+            NaN where nothing is known of a pose.
+        """
+        poses = check_pose(poses, "poses")
+        configurations = self.robot.check_configuration(configurations, "configurations")
+        if poses.ndim != 3 or configurations.shape != (len(poses), self.robot.dof):
+            raise InvalidInputError("configurations", f"shape {configurations.shape}", "one for each pose (n, 4, 4)")
+        errors = np.full((len(poses), 2), np.nan)
+        decoder = self._prepared()
+        with decoder.lock:
+            for row, (pose, configuration) in enumerate(zip(poses, configurations, strict=True)):
+                problem = self._problem(pose)
+                if problem is not None:
+                    errors[row] = decoder.errors(problem, configuration)
+        return errors[:, 0], errors[:, 1]
+
     @property
     def _loss(self) -> Loss:
         raise NotImplementedError
@@ -120,10 +143,10 @@ class InverseKinematics:
         begin = self.robot.rest if seed is None else seed
         if problem is None:
             return IKResult(begin.copy(), False, Status.NO_SOLUTION, np.inf, np.inf, 0.0, 0, "nominal")
-        if self._out_of_reach(problem):
-            beyond = float(np.linalg.norm(pose[:3, 3] - self.robot.anchor) - self.robot.reach)
-            return IKResult(begin.copy(), False, Status.NO_SOLUTION, beyond, 0.0, problem.support, 0, problem.source)
         decoder = self._prepared()
+        if self._out_of_reach(problem):
+            errors = decoder.errors(problem, begin)
+            return IKResult(begin.copy(), False, Status.NO_SOLUTION, *errors, problem.support, 0, problem.source)
         decode = decoder.decode if self.solver == "levenberg_marquardt" else decoder.decode_lbfgsb
         best = (np.inf, begin.copy(), np.inf, np.inf)
         evaluations, starts = 0, 0

@@ -56,7 +56,8 @@ def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Ar
     """
     dimension = loss.dimension(robot.dof)
     model_errors = pose_error(poses, robot.forward_kinematics(configurations))
-    sensitivity = float(np.mean(np.sum(model_errors**2, axis=1)))
+    # Where the model is right every candidate predicts its error; then posture, and last support, decide.
+    sensitivity = float(np.mean(np.sum(model_errors**2, axis=1))) + 1e-10
 
     def criterion(predictions: Array, indices: np.ndarray) -> float:
         total = predictions[:, :1]
@@ -65,7 +66,6 @@ def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Ar
         wanted = targets[indices]
         embedding = predictions[:, 1 : 1 + dimension] / total - wanted[:, 1 : 1 + dimension]
         posture = predictions[:, 2 + dimension :] / total - wanted[:, 2 + dimension :]
-        # Where the model is right every candidate is exact; then the support decides.
         tie = 1e-14 * np.mean((total - 1.0) ** 2)
         return float(np.mean((embedding**2).sum(1)) + sensitivity * np.mean((posture**2).sum(1)) + tie)
 

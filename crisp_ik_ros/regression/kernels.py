@@ -142,9 +142,11 @@ def make_kernel(
 def kernel_row_product(profile, feature, centers, coefficients, out):
     """Write k(x, centers) @ coefficients (C,) to ``out``, for one feature vector (D,), without a kernel row in memory.
 
-    ``centers`` (m, D), ``coefficients`` (m, C).
+    ``centers`` (m, D), ``coefficients`` (m, C). Returns the kernel's value at the nearest center, 1 at a center; always
+    1 for the linear kernel, which has no notion of near.
     """
     out[:] = 0.0
+    nearest = 1.0 if profile == LINEAR else 0.0
     count, dimension = centers.shape
     columns = coefficients.shape[1]
     for i in range(count):
@@ -158,5 +160,7 @@ def kernel_row_product(profile, feature, centers, coefficients, out):
                 difference = feature[d] - centers[i, d]
                 total += difference * difference
             value = np.exp(-0.5 * total) if profile == GAUSSIAN else np.exp(-np.sqrt(total))
+            nearest = max(nearest, value)
         for c in range(columns):
             out[c] += value * coefficients[i, c]
+    return nearest

@@ -1,0 +1,260 @@
+"""The ``crisp-ik`` command: sample, train, evaluate, ik, sim, demo, bench."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from tqdm import tqdm
+
+from crisp_ik_ros import commands
+from crisp_ik_ros.errors import CrispIKError
+
+app = typer.Typer(
+    help="Inverse kinematics that learns from data what is wrong with a robot's model.\n\n"
+    "Start with: crisp-ik sample, crisp-ik train, crisp-ik evaluate; or see it all at once: crisp-ik demo.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class LossName(str, Enum):
+    """Losses by name."""
+
+    residual = "residual"
+    forward_kinematics = "forward_kinematics"
+    radians = "radians"
+
+
+class KernelName(str, Enum):
+    """Kernels by name."""
+
+    gaussian = "gaussian"
+    laplacian = "laplacian"
+    linear = "linear"
+
+
+class RegionName(str, Enum):
+    """Regions to sample in, by name."""
+
+    demo = "demo"
+    torus = "torus"
+    workspace = "workspace"
+    box = "box"
+
+
+Robot = Annotated[str, typer.Option(help="'panda', 'planar5', or the path of a URDF.")]
+BaseLink = Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")]
+TipLink = Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")]
+JointBias = Annotated[float, typer.Option(help="Offset of every joint of the simulated true robot [deg].")]
+LinkBias = Annotated[float, typer.Option(help="Offset of every link of the simulated true robot, each axis [mm].")]
+BiasSeed = Annotated[int, typer.Option(help="Seed of the random signs of the offsets; -1: all positive.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
+Triple = tuple[float, float, float]
+
+
+@app.command()
+def sample(
+    output: Annotated[Path, typer.Argument(help="File to write: .npz, or .csv.")],
+    robot: Robot = "panda",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    region: Annotated[
+        RegionName,
+        typer.Option(
+            help="Where the target poses lie. demo: a box around the demo's spiral and circle. torus: 1 cm around the "
+            "paper's circle. workspace: configurations uniform in the limits. box: --center and --size, tool down."
+        ),
+    ] = RegionName.demo,
+    center: Annotated[Triple, typer.Option(help="Centre of the box, base frame [m].")] = (0.0, 0.5, 0.05),
+    size: Annotated[Triple, typer.Option(help="Edges of the box [m].")] = (0.2, 0.2, 0.2),
+    count: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 5000,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same file.")] = 0,
+    joint_bias_deg: JointBias = 0.0,
+    link_bias_mm: LinkBias = 0.0,
+    bias_seed: BiasSeed = -1,
+    as_json: Json = False,
+) -> None:
+    """Sample configurations and true tool poses of a simulated robot.
+
+    The robot may be biased: then its poses are not what its URDF says, as with a real one.
+    """
+    summary = commands.sample_dataset(
+        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
+        commands.make_region(region.value, center, size),
+        count,
+        seed,
+        output,
+        _bar("sampling", as_json),
+    )
+    _show(summary, as_json)
+
+
+@app.command()
+def train(
+    output: Annotated[Path, typer.Argument(help="Model file to write (.npz).")],
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Samples (.npz of 'crisp-ik sample', or .csv). Default: sample the demo region in PyBullet."),
+    ] = None,
+    robot: Robot = "panda",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    loss: Annotated[LossName, typer.Option(help="What the estimator compares.")] = LossName.residual,
+    kernel: Annotated[KernelName, typer.Option(help="Its length scales are chosen on held-out samples.")] = (
+        KernelName.gaussian
+    ),
+    penalty: Annotated[float | None, typer.Option(help="Default: chosen on held-out samples.")] = None,
+    centers: Annotated[int, typer.Option(min=0, help="Nystrom centers; 0: exact regression on all samples.")] = 2000,
+    count: Annotated[int, typer.Option(min=8, help="Samples to draw where no --data is given.")] = 5000,
+    seed: Annotated[int, typer.Option(help="Seed of samples, splits and centers.")] = 0,
+    joint_bias_deg: JointBias = 0.0,
+    link_bias_mm: LinkBias = 0.0,
+    bias_seed: BiasSeed = -1,
+    as_json: Json = False,
+) -> None:
+    """Train a model from samples and save it for the ik_service node.
+
+    Measured data of your own robot: crisp-ik train model.npz --data measured.csv --robot my_robot.urdf
+    """
+    summary = commands.train_model(
+        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
+        output,
+        data,
+        loss.value,
+        kernel.value,
+        penalty,
+        centers or None,
+        count,
+        seed,
+        lambda label: _bar(label, as_json),
+    )
+    _show(summary, as_json)
+
+
+@app.command()
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    data: Annotated[Path, typer.Argument(help="Samples that the model was not trained on (.npz or .csv).")],
+    as_json: Json = False,
+) -> None:
+    """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
+    _show(commands.evaluate_model(model, data), as_json)
+
+
+@app.command()
+def ik(
+    model: Annotated[Path, typer.Argument(help="Model file.")],
+    position: Annotated[Triple, typer.Option(help="Target of the tip link, base frame [m].")],
+    rpy: Annotated[Triple, typer.Option(help="Roll, pitch, yaw about fixed axes [rad].")] = (np.pi, 0.0, 0.0),
+    seed: Annotated[str, typer.Option(help="Configuration to start from, comma separated [rad].")] = "",
+    timeout: Annotated[float, typer.Option(help="Seconds.")] = 0.05,
+    as_json: Json = False,
+) -> None:
+    """Solve one pose with a model file, without ROS. Exits with 1 when there is no solution."""
+    summary = commands.solve_pose(model, position, rpy, seed, timeout)
+    _show(summary, as_json)
+    if not summary["success"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sim(
+    trajectory: Annotated[str, typer.Option(help="'spiral', 'circle' or 'both'.")] = "both",
+    joint_bias_deg: JointBias = 0.0,
+    link_bias_mm: LinkBias = 0.0,
+    bias_seed: BiasSeed = -1,
+    model: Annotated[
+        str,
+        typer.Option(help="'auto': the shipped one, or trained first where the robot is biased; 'nominal'; a path."),
+    ] = "auto",
+    loss: Annotated[LossName, typer.Option(help="Loss of the model that 'auto' trains.")] = LossName.residual,
+    rate: Annotated[float, typer.Option(min=1.0, max=500.0, help="Targets a second.")] = 50.0,
+    gui: Annotated[bool, typer.Option(help="Show PyBullet's window.")] = False,
+    loop: Annotated[bool, typer.Option(help="Follow the trajectory until stopped with Ctrl-C.")] = True,
+) -> None:
+    """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
+    raise typer.Exit(
+        commands.run_simulation(trajectory, joint_bias_deg, link_bias_mm, bias_seed, model, loss.value, rate, gui, loop)
+    )
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for summary.json and the picture.")] = Path("out/demo"),
+    as_json: Json = False,
+) -> None:
+    """See it all: the Panda follows a spiral and a circle, with a true model and with one that is 1 degree off."""
+    from crisp_ik_ros.demo import run_demo
+
+    summary = run_demo(out, quiet=as_json)
+    if as_json:
+        print(json.dumps(summary))
+
+
+@app.command()
+def bench(
+    quick: Annotated[bool, typer.Option(help="Fewer repetitions.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure prediction and training times on this machine, all in one run."""
+    _show(commands.run_benchmark(quick), as_json)
+
+
+def main() -> None:
+    """Run the command line; expected errors become one line and exit code 1."""
+    try:
+        app(standalone_mode=True)
+    except CrispIKError as error:
+        print(f"crisp-ik: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def _bar(label: str, quiet: bool) -> Callable[[int, int], None]:
+    """Progress callback with a bar and the time left on stderr."""
+    bar = tqdm(desc=label, unit="", leave=False, disable=quiet or None, file=sys.stderr)
+
+    def progress(done: int, total: int) -> None:
+        bar.total = total
+        bar.update(done - bar.n)
+        if done >= total:
+            bar.close()
+
+    return progress
+
+
+def _show(summary: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(summary, default=_plain))
+        return
+    width = max(len(name) for name in summary)
+    for name, value in summary.items():
+        print(f"{name:<{width}}  {_text(value)}")
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_text(item) for item in value)
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {_text(item)}" for name, item in value.items())
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+
+
+if __name__ == "__main__":
+    main()

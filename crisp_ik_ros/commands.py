@@ -1,0 +1,186 @@
+"""What the commands of ``crisp-ik`` do; each returns what is to be shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import DatasetError, InvalidInputError
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.model_based import ModelBasedIK
+from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.metrics import Summary
+from crisp_ik_ros.robots.bias import random_bias
+from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import make_pose, matrix_from_euler
+
+Progress = Callable[[int, int], None]
+# Poses solved without a seed to see how often and how fast that works.
+COLD_POSES = 500
+
+
+@dataclass(frozen=True)
+class SimulatedRobot:
+    """A robot to simulate: which, and how far it is from its URDF.
+
+    Attributes
+    ----------
+    robot, base_link, tip_link : str
+        As ``find_robot`` takes them.
+    joint_bias_deg, link_bias_mm : float
+        Size of the offsets.
+    bias_seed : int
+        Of their random signs; -1: all positive.
+    """
+
+    robot: str = "panda"
+    base_link: str = ""
+    tip_link: str = ""
+    joint_bias_deg: float = 0.0
+    link_bias_mm: float = 0.0
+    bias_seed: int = -1
+
+    def model(self) -> RobotModel:
+        """Return the nominal model."""
+        return find_robot(self.robot, self.base_link, self.tip_link)
+
+    def sample(self, region: Any, count: int, seed: int, progress: Progress | None) -> Dataset:
+        """Draw samples of the true robot in PyBullet."""
+        # Only here: training on measured data and serving do without a simulator.
+        from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
+        from crisp_ik_ros.simulation.sampling import sample
+
+        model = self.model()
+        signs = None if self.bias_seed < 0 else self.bias_seed
+        offsets = random_bias(model.joints, np.deg2rad(self.joint_bias_deg), 1e-3 * self.link_bias_mm, signs)
+        with PyBulletArm(find_urdf(self.robot), model, *offsets) as arm:
+            return sample(arm, region, count, seed, progress=progress)
+
+
+def make_region(name: str, center: tuple[float, ...], size: tuple[float, ...]) -> Any:
+    """Region of a name: "demo", "torus", "workspace", or "box" with its centre and size [m], tool down."""
+    from crisp_ik_ros.simulation.regions import Box, Workspace, circle_torus, demo_region
+
+    if name == "box":
+        return Box(center, size, demo_region().orientations)
+    return {"demo": demo_region, "torus": circle_torus, "workspace": Workspace}[name]()
+
+
+def sample_dataset(
+    robot: SimulatedRobot, region: Any, count: int, seed: int, output: Path, progress: Progress | None
+) -> dict[str, Any]:
+    """Sample a simulated robot and write the samples to ``output``."""
+    begin = time.perf_counter()
+    dataset = robot.sample(region, count, seed, progress)
+    dataset.save(output)
+    position, orientation = ModelBasedIK(robot.model()).errors(dataset.poses, dataset.configurations)
+    return {
+        "file": str(output),
+        "samples": len(dataset),
+        "seconds": time.perf_counter() - begin,
+        "error of the nominal model [mm]": asdict(Summary.of(position, 1e3)),
+        "error of the nominal model [mrad]": asdict(Summary.of(orientation, 1e3)),
+    }
+
+
+def train_model(
+    robot: SimulatedRobot,
+    output: Path,
+    data: Path | None,
+    loss: str,
+    kernel: str,
+    penalty: float | None,
+    centers: int | None,
+    count: int,
+    seed: int,
+    bar: Callable[[str], Progress],
+) -> dict[str, Any]:
+    """Train on a data file, or on samples of the demo region, and save the model to ``output``."""
+    begin = time.perf_counter()
+    if data is None:
+        dataset = robot.sample(make_region("demo", (), ()), count, seed, bar("sampling"))
+    else:
+        if robot.joint_bias_deg or robot.link_bias_mm:
+            raise InvalidInputError("--joint-bias-deg, --link-bias-mm", "set together with --data", "one or the other")
+        dataset = Dataset.load(data)
+    estimator = CRiSP(robot.model(), loss, kernel, penalty, centers, random_state=seed)
+    estimator.fit(dataset, bar("choosing length scales"))
+    source = {"data": data.name} if data is not None else {"seed": seed, "simulated": asdict(robot)}
+    estimator.training_summary = {"source": source, "sampled": data is None}
+    estimator.save(output)
+    return {
+        "file": str(output),
+        "kilobytes": output.stat().st_size // 1000,
+        "samples": len(dataset),
+        "centers": len(estimator.center_configurations_),
+        "kernel": repr(estimator.kernel_),
+        "penalty": estimator.penalty_,
+        "validation": estimator.validation_,
+        "seconds": time.perf_counter() - begin,
+    }
+
+
+def evaluate_model(model: Path, data: Path) -> dict[str, Any]:
+    """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved."""
+    estimator, dataset = load_model(model), Dataset.load(data)
+    names = estimator.robot.joint_names
+    if dataset.joint_names != names:
+        raise DatasetError(f"{data} has the joints {', '.join(dataset.joint_names)}, the model {', '.join(names)}")
+    result: dict[str, Any] = {"samples": len(dataset)}
+    for label, method in (("nominal", ModelBasedIK(estimator.robot)), ("learned", estimator)):
+        position, orientation = method.errors(dataset.poses, dataset.configurations)
+        result[f"{label} [mm]"] = asdict(Summary.of(position, 1e3))
+        result[f"{label} [mrad]"] = asdict(Summary.of(orientation, 1e3))
+    poses = dataset.poses[:COLD_POSES]
+    estimator.solve(poses[0])
+    times, solved = [], 0
+    for pose in poses:
+        begin = time.perf_counter()
+        solved += estimator.solve(pose).success
+        times.append(time.perf_counter() - begin)
+    result["solved without a seed"] = solved / len(poses)
+    result["time without a seed [us]"] = {
+        "median": 1e6 * float(np.median(times)),
+        "p99": 1e6 * float(np.percentile(times, 99)),
+    }
+    return result
+
+
+def solve_pose(
+    model: Path, position: tuple[float, ...], rpy: tuple[float, ...], seed: str, timeout: float
+) -> dict[str, Any]:
+    """Solve one pose with a model file."""
+    estimator = load_model(model)
+    try:
+        start = [float(value) for value in seed.split(",")] if seed else None
+    except ValueError as error:
+        raise InvalidInputError("--seed", repr(seed), "numbers separated by commas") from error
+    pose = make_pose(position, matrix_from_euler(rpy))
+    # The first solve compiles; the answer shown is one that had its full time.
+    estimator.solve(estimator.robot.forward_kinematics(estimator.robot.rest), timeout=60.0)
+    result = estimator.solve(pose, start, timeout)
+    names = estimator.robot.joint_names
+    return {
+        "success": result.success,
+        "status": result.status.value,
+        "configuration": dict(zip(names, result.configuration.tolist(), strict=True)) if result.success else {},
+        "position_error": result.position_error,
+        "orientation_error": result.orientation_error,
+        "support": result.support,
+        "source": result.source,
+        "iterations": result.iterations,
+    }
+
+
+def run_benchmark(quick: bool) -> dict[str, Any]:
+    """Prediction times on this machine."""
+    from crisp_ik_ros.experiments.speed import run_speed
+
+    return run_speed(quick)
