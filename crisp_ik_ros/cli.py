@@ -177,14 +177,27 @@ def sim(
         typer.Option(help="'auto': the shipped one, or trained first where the robot is biased; 'nominal'; a path."),
     ] = "auto",
     loss: Annotated[LossName, typer.Option(help="Loss of the model that 'auto' trains.")] = LossName.residual,
-    rate: Annotated[float, typer.Option(min=1.0, max=500.0, help="Targets a second.")] = 50.0,
+    rate: Annotated[float, typer.Option(min=1.0, max=500.0, help="Targets a second.")] = 25.0,
     gui: Annotated[bool, typer.Option(help="Show PyBullet's window.")] = False,
-    loop: Annotated[bool, typer.Option(help="Follow the trajectory until stopped with Ctrl-C.")] = True,
+    loop: Annotated[bool, typer.Option(help="Begin again after the last target, until Ctrl-C.")] = True,
+    exit_when_done: Annotated[bool, typer.Option(help="End after the last target (with --no-loop).")] = False,
+    report: Annotated[str, typer.Option(help="Path of a JSON file for all that was measured.")] = "",
 ) -> None:
     """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
-    raise typer.Exit(
-        commands.run_simulation(trajectory, joint_bias_deg, link_bias_mm, bias_seed, model, loss.value, rate, gui, loop)
-    )
+    arguments = {
+        "trajectory": trajectory,
+        "joint_bias_deg": joint_bias_deg,
+        "link_bias_mm": link_bias_mm,
+        "bias_seed": bias_seed,
+        "model": model,
+        "loss": loss.value,
+        "rate": rate,
+        "gui": gui,
+        "loop": loop,
+        "exit_when_done": exit_when_done,
+        "report": report,
+    }
+    raise typer.Exit(commands.run_simulation(arguments))
 
 
 @app.command()

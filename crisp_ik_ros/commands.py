@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.errors import DatasetError, InvalidInputError
+from crisp_ik_ros.errors import DatasetError, InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
@@ -184,3 +184,13 @@ def run_benchmark(quick: bool) -> dict[str, Any]:
     from crisp_ik_ros.experiments.speed import run_speed
 
     return run_speed(quick)
+
+
+def run_simulation(arguments: dict[str, Any]) -> int:
+    """Run the launch file's system with these arguments, without a display; return its exit code."""
+    try:
+        from crisp_ik_ros.nodes.runner import run_system
+        from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
+    except ImportError as error:
+        raise MissingDependencyError(f"no ROS 2 in this shell ({error}); run: make setup && . ./env.sh") from error
+    return run_system(panda_sim_system(SystemArguments(**arguments, rviz=False, robot_state_publisher=False)))
