@@ -70,7 +70,8 @@ def make_region(name: str, center: tuple[float, ...], size: tuple[float, ...]) -
 
     if name == "box":
         return Box(center, size, demo_region().orientations)
-    return {"demo": demo_region, "torus": circle_torus, "workspace": Workspace}[name]()
+    regions: dict[str, Callable[[], Any]] = {"demo": demo_region, "torus": circle_torus, "workspace": Workspace}
+    return regions[name]()
 
 
 def sample_dataset(

