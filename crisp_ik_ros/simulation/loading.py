@@ -1,0 +1,94 @@
+"""What it takes to hand a URDF to a simulator in peace: mesh files found, chatter kept off the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import math
+import os
+import re
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+_lock = threading.Lock()
+
+
+def portable_urdf(xml: bytes, folder: Path | None) -> bytes:
+    """URDF that PyBullet reads as it is meant, and from anywhere: absolute mesh paths, axes of unit length.
+
+    Parameters
+    ----------
+    xml : bytes
+        The URDF.
+    folder : Path or None
+        Where it lies. ``package://`` is tried there and in the ``share`` folders of ``AMENT_PREFIX_PATH``; a file that
+        is nowhere keeps its name.
+    """
+    root = ElementTree.fromstring(xml)
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    folders = [Path(prefix) / "share" for prefix in prefixes]
+    if folder is not None:
+        folders.insert(0, folder)
+    for mesh in root.iter("mesh"):
+        name = mesh.get("filename", "").removeprefix("package://").removeprefix("model://").removeprefix("file://")
+        found = [candidate / name for candidate in folders if (candidate / name).is_file()]
+        if found:
+            mesh.set("filename", str(found[0].resolve()))
+    for axis in root.iter("axis"):
+        # PyBullet would slide a prismatic joint by the length of its axis.
+        vector = [float(value) for value in axis.get("xyz", "1 0 0").split()]
+        length = math.hypot(*vector)
+        if length > 0.0:
+            axis.set("xyz", " ".join(repr(value / length) for value in vector))
+    return ElementTree.tostring(root)
+
+
+def has_materials(mesh: Path) -> bool:
+    """Whether a mesh brings its colours along: false for a Wavefront file whose material file is nowhere."""
+    if mesh.suffix.lower() != ".obj" or not mesh.is_file():
+        return True
+    named = re.search(rb"^mtllib\s+(.+?)\s*$", mesh.read_bytes(), re.MULTILINE)
+    return named is not None and (mesh.parent / named[1].decode(errors="replace")).is_file()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[list[str]]:
+    """Keep what compiled code prints off the terminal, in the file descriptors that it writes to.
+
+    Yields
+    ------
+    list of str
+        Filled at the end with the last lines that were printed. Whatever other threads print meanwhile lands there too.
+    """
+    said: list[str] = []
+    with _lock, contextlib.ExitStack() as stack:
+        try:
+            saved = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]
+        except OSError:  # started without these streams: nothing to keep quiet
+            yield said
+            return
+        catch = stack.enter_context(tempfile.TemporaryFile())
+        _flush()
+        for descriptor, _ in saved:
+            os.dup2(catch.fileno(), descriptor)
+        try:
+            yield said
+        finally:
+            _flush()
+            for descriptor, copy in saved:
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            catch.seek(0)
+            said += catch.read().decode(errors="replace").splitlines()[-5:]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # a replaced or closed stream has nothing to flush
+            stream.flush()
+    with contextlib.suppress(Exception):  # not every C library can be asked
+        ctypes.CDLL(None).fflush(None)
