@@ -18,14 +18,13 @@ from rich.table import Table
 
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.experiments.demo_picture import draw_demo
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.nodes.serving import warm_up
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
-from crisp_ik_ros.simulation.camera import Camera
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-from crisp_ik_ros.simulation.rendering import close_up, render_scene, save_picture
 from crisp_ik_ros.transforms import Array
 
 BIAS_DEG = 1.0
@@ -144,27 +143,18 @@ def true_robot(joint_bias_deg: float) -> RobotModel:
 
 
 def draw(followed: list[Followed], path: Path) -> None:
-    """Draw the biased arm and, close up, the paths of its tool under both methods."""
-    biased = {(run.method, run.trajectory): run for run in followed if run.joint_bias_deg}
-    learned = biased["crisp", "spiral"]
-    robot = true_robot(BIAS_DEG)
-    offsets = random_bias(robot.joints, np.deg2rad(BIAS_DEG), 0.0)
-    with PyBulletArm(panda_urdf_path(), RobotModel.panda(), *offsets) as arm:
-        arm.reset(learned.configurations[len(learned.configurations) // 4])
-        pictures = [render_scene(arm, learned.targets, _tool(biased["crisp", "spiral"]), camera=Camera())]
-        # Of the close-ups the arm stays out: they are of the paths.
-        arm.reset(robot.rest)
-        for method in METHODS:
-            run = biased[method, "spiral"]
-            view = close_up(run.targets)
-            pictures.append(
-                render_scene(arm, run.targets, _tool(run), width=640, height=360, camera=view, line_radius=0.0006)
-            )
-    save_picture(path, np.vstack([pictures[0], np.hstack(pictures[1:])]))
-
-
-def _tool(run: Followed) -> Array:
-    return true_robot(run.joint_bias_deg).forward_kinematics(run.configurations)
+    """Draw the biased arm, and the spiral as its tool draws it under both methods."""
+    runs = {run.method: run for run in followed if run.joint_bias_deg and run.trajectory == "spiral"}
+    captions = {}
+    for method, run in runs.items():
+        reached = true_robot(run.joint_bias_deg).forward_kinematics(run.configurations)
+        mean = _mean_and_max(tool_errors(run.targets, reached)[0])["mean"]
+        captions[f"{METHODS[method]}: {mean:.2g} mm off"] = reached
+    learned = runs["crisp"]
+    nominal = RobotModel.panda()
+    with PyBulletArm(panda_urdf_path(), nominal, *random_bias(nominal.joints, np.deg2rad(BIAS_DEG), 0.0)) as arm:
+        title = f"A Panda whose joints are all {BIAS_DEG:g}° off follows a spiral"
+        draw_demo(arm, learned.targets, captions, learned.configurations[len(learned.configurations) // 4], title, path)
 
 
 def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: str) -> list[Followed]:

@@ -37,7 +37,7 @@ def spiral(
     turns : float
         Over the whole path.
     yaw : float
-        Turn of the tool about its approach direction [rad]; at 0 it points straight down.
+        Turn of the tool about the cylinder's axis [rad], as the authors have it; at 0 it points straight down.
     points : int
 
     Returns
@@ -85,7 +85,10 @@ def make_trajectory(name: str, **parameters: float | ArrayLike) -> Array:
 
 
 def tool_orientation(yaw: float) -> Array:
-    """Rotation (3, 3) of a tool that points down and is turned by ``yaw`` [rad]: the authors' (pi/2, 0, yaw)."""
+    """Rotation (3, 3) of the authors' Euler angles (pi/2, 0, yaw) in the base frame.
+
+    At 0 the tool points straight down; ``yaw`` [rad] turns it about the base frame's y axis, the authors' vertical.
+    """
     return matrix_from_euler([np.pi / 2.0, 0.0, 0.0]) @ matrix_from_euler([np.pi / 2.0, 0.0, yaw])
 
 
