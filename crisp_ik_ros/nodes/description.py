@@ -1,0 +1,77 @@
+"""The robot a node works with: its model, and its description for RViz."""
+
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from crisp_ik_ros.robots.bias import random_bias
+from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
+from crisp_ik_ros.robots.urdf import MOVABLE, read_urdf
+from crisp_ik_ros.transforms import Array
+
+
+def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "") -> RobotModel:
+    """Robot model of a URDF's path or text; without one, the Panda.
+
+    Raises
+    ------
+    URDFError
+        When the URDF cannot be used.
+    MissingDependencyError
+        When the Panda is wanted and pybullet, which brings its URDF, is not installed.
+    """
+    if not urdf:
+        return RobotModel.panda()
+    return RobotModel.from_urdf(urdf, base_link or None, tip_link or None)
+
+
+def urdf_path(urdf: str = "") -> Path:
+    """Path of a URDF; without one, the Panda's."""
+    return Path(urdf) if urdf else panda_urdf_path()
+
+
+def bias_of(robot: RobotModel, joint_bias: float, link_bias: float, seed: int) -> tuple[Array, Array]:
+    """Offsets of the simulated true robot.
+
+    Parameters
+    ----------
+    robot : RobotModel
+    joint_bias, link_bias : float
+        Size of the offsets [rad, m].
+    seed : int
+        Of the random signs; -1: all positive.
+
+    Returns
+    -------
+    joint_offsets (J,) [rad], link_offsets (number of joints in the chain, 3) [m]
+    """
+    return random_bias(robot.joints, joint_bias, link_bias, None if seed < 0 else seed)
+
+
+def description_of(path: Path) -> str:
+    """Text of a URDF whose meshes are found from anywhere: ``package://`` beside the file becomes ``file://``."""
+    text = read_urdf(path).decode()
+
+    def locate(match: re.Match) -> str:
+        name = match.group(2)
+        for candidate in (path.parent / name, path.parent / name.partition("/")[2]):
+            if candidate.is_file():
+                return f'{match.group(1)}="{candidate.resolve().as_uri()}"'
+        return match.group(0)
+
+    return re.sub(r'(filename)\s*=\s*"(?:package://)?(?![a-z]+://)([^"]+)"', locate, text)
+
+
+def other_joints(description: str, robot: RobotModel) -> dict[str, float]:
+    """Joints of a URDF that move but are not in the chain, such as fingers, each with a position for it to stand at."""
+    joints = {}
+    for joint in ElementTree.fromstring(description).findall("joint"):
+        if joint.get("type") not in MOVABLE or joint.get("name") in robot.joint_names:
+            continue
+        limit = joint.find("limit")
+        low = float(limit.get("lower", 0.0)) if limit is not None else 0.0
+        high = float(limit.get("upper", 0.0)) if limit is not None else 0.0
+        joints[str(joint.get("name"))] = min(max(0.0, low), high) if joint.get("type") != "continuous" else 0.0
+    return joints

@@ -1,0 +1,88 @@
+"""Parameters of the node ``trajectory_follower``."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from rclpy.node import Node
+
+from crisp_ik_ros.nodes.parameters import declare
+from crisp_ik_ros.nodes.paths import requested_paths
+from crisp_ik_ros.transforms import Array
+
+
+@dataclass(frozen=True)
+class FollowerOptions:
+    """How a follower moves and what it does before, after and beside that.
+
+    Attributes
+    ----------
+    paths : dict of (n, 4, 4)
+        What to follow, by name, in order.
+    period : float
+        Between targets [s].
+    scaling : float
+        Share of the joints' largest speeds.
+    joint_step : float
+        Largest step between two targets [rad or m].
+    timeout, patience : float
+        Time the service may search, and time to wait for its answer [s].
+    settle, start_timeout : float
+        [s]
+    loop, autostart, exit : bool
+    report : str
+    error_scale, marker_lifetime : float
+    """
+
+    paths: dict[str, Array]
+    period: float
+    scaling: float
+    joint_step: float
+    timeout: float
+    patience: float
+    settle: float
+    start_timeout: float
+    loop: bool
+    autostart: bool
+    exit: bool
+    report: str
+    error_scale: float
+    marker_lifetime: float
+
+
+def declare_options(node: Node) -> FollowerOptions:
+    """Declare the parameters and return their values.
+
+    Raises
+    ------
+    InvalidInputError
+        When a trajectory cannot be made of them.
+    """
+    paths = requested_paths(
+        declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
+        declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
+        declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
+        declare(node, "yaw", 0.0, "Turn of the tool about its approach direction [rad].", -math.pi, math.pi),
+        declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
+    )
+    return FollowerOptions(
+        paths=paths,
+        period=1.0 / declare(node, "rate", 25.0, "Targets per second [Hz], where speed limits allow.", 0.1, 500.0),
+        scaling=declare(node, "velocity_scaling", 0.5, "Share of the joints' largest speeds that is used.", 0.01, 1.0),
+        joint_step=declare(
+            node, "joint_step", 0.3, "Largest step of a joint between two targets [rad or m]; beyond: stop.", 1e-4, 6.3
+        ),
+        timeout=declare(node, "ik_timeout", 0.05, "Time the service may search for a target [s].", 1e-4, 10.0),
+        patience=declare(node, "service_timeout", 2.0, "Longest wait for an answer [s]; beyond: stop.", 0.01, 60.0),
+        settle=declare(node, "settle_time", 0.5, "Rest at the first and the last target [s].", 0.0, 60.0),
+        start_timeout=declare(
+            node, "start_timeout", 0.0, "Longest wait for service and joint states [s]; 0: no limit.", 0.0, 1e5
+        ),
+        loop=declare(node, "loop", False, "Whether to begin again after the last target."),
+        autostart=declare(node, "autostart", True, "Whether to begin without a call of ~/start."),
+        exit=declare(node, "exit_when_done", False, "Whether the node ends after the last target."),
+        report=declare(node, "report", "", "Path of a JSON file for all that was measured. Empty: none."),
+        error_scale=declare(node, "error_scale", 20.0, "Error lines are drawn this many times as long.", 1.0, 1e4),
+        marker_lifetime=declare(node, "marker_lifetime", 10.0, "Time that markers stay [s]. 0: for ever.", 0.0, 1e4),
+    )

@@ -1,0 +1,169 @@
+"""Node ``ik_service``: serves /compute_ik and /compute_ik_path with a trained model, or with the URDF alone."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from crisp_ik.srv import ComputeIK, ComputeIKPath
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_srvs.srv import Trigger
+from trajectory_msgs.msg import JointTrajectoryPoint
+
+from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.nodes import moveit
+from crisp_ik_ros.nodes.answer import Answerer
+from crisp_ik_ros.nodes.conversions import joint_state_message, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
+from crisp_ik_ros.nodes.parameters import declare, declare_robot
+from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up
+from crisp_ik_ros.nodes.statistics import ServiceStatistics
+
+
+class IKService(ManagedNode):
+    """Answers requests for joint angles."""
+
+    def __init__(self) -> None:
+        super().__init__("ik_service")
+        declare(
+            self,
+            "model",
+            "",
+            "Path of a trained model (.npz). Empty: the Panda model that ships with the package. 'nominal': no model, "
+            "the URDF is taken at its word. Read again by ~/reload.",
+            read_only=False,
+        )
+        self._robot = declare_robot(self)
+        self._timeout = declare(
+            self, "default_timeout", 0.05, "Longest search for a request that names no timeout [s].", 1e-4, 60.0
+        )
+        period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
+        begin = time.monotonic()
+        self._answerer = self._load()
+        self._statistics = ServiceStatistics()
+        self._reported = time.monotonic()
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self.create_timer(period, self._diagnose)
+        self.create_service(ComputeIK, "compute_ik", self._compute_ik)
+        self.create_service(ComputeIKPath, "compute_ik_path", self._compute_ik_path)
+        self.create_service(Trigger, "~/reload", self._reload)
+        self.create_service(Trigger, "~/reset", self._reset)
+        offered = "/compute_ik, /compute_ik_path"
+        if moveit.available():
+            moveit.serve(self, lambda: self._answerer, self._statistics)
+            offered += ", /solve_ik"
+        self.get_logger().info(
+            f"serving {offered} with {describe(self._answerer.estimator, self._name_of_model())} "
+            f"(ready after {time.monotonic() - begin:.1f} s)"
+        )
+
+    def _name_of_model(self) -> str:
+        return self.get_parameter("model").value
+
+    def _load(self) -> Answerer:
+        """Read the model named by the parameter and get it ready to answer at full speed.
+
+        Raises
+        ------
+        CrispIKError
+            When it cannot be used.
+        """
+        estimator: InverseKinematics = load_estimator(self._name_of_model(), **self._robot)
+        self.get_logger().info("model read; compiling (some seconds on the very first start, then cached)")
+        warm_up(estimator)
+        return Answerer(estimator, self._timeout)
+
+    def _compute_ik(self, request: ComputeIK.Request, response: ComputeIK.Response) -> ComputeIK.Response:
+        begin = time.perf_counter()
+        answerer = self._answerer
+        answer = answerer.answer(
+            target_from_message(request.pose),
+            seed_from_message(request.seed),
+            request.ik_link_name,
+            seconds(request.timeout),
+        )
+        if answer.configuration is not None:
+            robot = answerer.estimator.robot
+            response.solution = joint_state_message(robot.joint_names, answer.configuration)
+            response.solution.header.frame_id = robot.base_link
+        response.error_code = int(answer.code)
+        response.message = answer.message
+        response.position_error = answer.position_error
+        response.orientation_error = answer.orientation_error
+        response.support = answer.support
+        response.source = answer.source
+        self._statistics.add(time.perf_counter() - begin, answer.code, answer.support)
+        return response
+
+    def _compute_ik_path(
+        self, request: ComputeIKPath.Request, response: ComputeIKPath.Response
+    ) -> ComputeIKPath.Response:
+        begin = time.perf_counter()
+        answerer = self._answerer
+        path = answerer.answer_path(
+            [target_from_message(pose) for pose in request.poses],
+            seed_from_message(request.seed),
+            request.ik_link_name,
+            seconds(request.timeout),
+        )
+        robot = answerer.estimator.robot
+        response.trajectory.header.frame_id = robot.base_link
+        response.trajectory.joint_names = list(robot.joint_names)
+        response.trajectory.points = [JointTrajectoryPoint(positions=q.tolist()) for q in path.configurations]
+        response.fraction = path.fraction
+        response.error_code = int(path.code)
+        response.message = path.message
+        response.error_codes = [int(answer.code) for answer in path.answers]
+        response.position_errors = [answer.position_error for answer in path.answers]
+        response.orientation_errors = [answer.orientation_error for answer in path.answers]
+        response.supports = [answer.support for answer in path.answers]
+        each = (time.perf_counter() - begin) / max(len(path.answers), 1)
+        for answer in path.answers:
+            self._statistics.add(each, answer.code, answer.support)
+        return response
+
+    def _reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        try:
+            answerer = self._load()
+        except CrispIKError as error:
+            response.message = f"the model in use stays: {error}"
+            self.get_logger().error(response.message)
+            return response
+        self._answerer = answerer
+        response.success = True
+        response.message = f"serving {describe(answerer.estimator, self._name_of_model())}"
+        self.get_logger().info(response.message)
+        return response
+
+    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._answerer.reset()
+        self._statistics.clear()
+        response.success = True
+        response.message = "the last solution and the statistics are forgotten"
+        return response
+
+    def _diagnose(self) -> None:
+        now = time.monotonic()
+        values = self._statistics.report(now - self._reported)
+        self._reported = now
+        values["model"] = describe(self._answerer.estimator, self._name_of_model())
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK,
+            name=f"{self.get_fully_qualified_name()}: inverse kinematics",
+            message=f"{values['rate [1/s]']} requests/s, {values['failures']} of {values['requests']} failed",
+            hardware_id=self._answerer.estimator.robot.name,
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(message)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
+    return run_node(IKService, "ik_service", args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Start, run and stop of a node: exit codes, signals, fatal errors without a traceback."""
+
+from __future__ import annotations
+
+import gc
+import signal
+import threading
+from collections.abc import Callable
+
+import rclpy
+from rclpy.exceptions import InvalidParameterValueException, ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+
+from crisp_ik_ros.errors import CrispIKError
+
+# What a user can put right: shown as one line, without a traceback.
+USER_ERRORS = (CrispIKError, ParameterException, InvalidParameterValueException)
+# A signal is heeded after this time at the latest [s].
+LONGEST_WAIT = 0.1
+
+
+class ManagedNode(Node):
+    """Node that can end itself.
+
+    Attributes
+    ----------
+    finished : Future
+        Set, to the exit code, to end the node.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.finished: Future = Future()
+
+    def close(self) -> None:
+        """Release what is not ROS's."""
+
+
+def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None = None) -> int:
+    """Run a node until it ends itself, or SIGINT or SIGTERM comes.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the node. A ``CrispIKError`` or a wrong parameter is logged as fatal.
+    name : str
+        For messages before there is a node.
+    args : list of str, optional
+        Command line; default: that of the process.
+
+    Returns
+    -------
+    int
+        Exit code: 0 after a signal, the node's own when it ended itself, 1 when it could not start.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # rclpy's own handlers would take the context away in the middle of a callback. These ones let it finish.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    node: ManagedNode | None = None
+    try:
+        node = make()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        # What lives for ever need not be looked at again: with the libraries' objects in it, each full collection of
+        # garbage would hold up the node for a tenth of a second, about once a second.
+        gc.collect()
+        gc.freeze()
+        while not stop.is_set() and not node.finished.done():
+            executor.spin_once(timeout_sec=LONGEST_WAIT)
+        return int(node.finished.result() or 0) if node.finished.done() else 0
+    except USER_ERRORS as error:
+        if stop.is_set():
+            return 0
+        get_logger(name).fatal(f"cannot start: {error}")
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()

@@ -1,0 +1,140 @@
+"""Node ``panda_sim``: a PyBullet arm in real time, which takes joint trajectories and tells where its tool truly is."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from geometry_msgs.msg import PoseStamped
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from trajectory_msgs.msg import JointTrajectory
+
+from crisp_ik_ros.errors import CrispIKError, InvalidInputError
+from crisp_ik_ros.nodes.conversions import joint_state_message, pose_stamped_message, seconds, time_message
+from crisp_ik_ros.nodes.description import bias_of, description_of, other_joints, robot_of, urdf_path
+from crisp_ik_ros.nodes.joint_order import indices_of
+from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
+from crisp_ik_ros.nodes.motion import Motion, plan_motion
+from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
+from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
+
+# Farther than this behind real time, the simulation lets the lost time go [s].
+LARGEST_LAG = 1.0
+
+
+class PandaSim(ManagedNode):
+    """Simulated arm behind the interface of a ros2_control joint trajectory controller."""
+
+    def __init__(self) -> None:
+        super().__init__("panda_sim")
+        place = declare_robot(self)
+        self._robot = robot = robot_of(**place)
+        offsets = bias_of(robot, **declare_bias(self))
+        rate = declare(self, "rate", 120.0, "Messages per second on /joint_states and ~/tip_pose [Hz].", 100.0, 240.0)
+        step_rate = declare(self, "step_rate", 240.0, "Simulation steps per second [Hz].", 100.0, 2000.0)
+        gui = declare(self, "gui", False, "Whether PyBullet opens its window.")
+        initial = declare(
+            self, "initial_configuration", robot.rest.tolist(), "Joint positions at the start [rad or m], base to tip."
+        )
+        publish = declare(
+            self,
+            "publish_robot_description",
+            True,
+            "Whether to publish /robot_description (robot_state_publisher may).",
+        )
+        if not robot.within_limits(robot.check_configuration(initial, "initial_configuration")):
+            raise InvalidInputError("initial_configuration", list(initial), "values within the joint limits")
+        path = urdf_path(place["urdf"])
+        description = description_of(path)
+        self._others = other_joints(description, robot)
+        self._arm = PyBulletArm(path, robot, *offsets, gui=gui, time_step=1.0 / step_rate)
+        self._arm.reset(initial)
+        self._motion = Motion.still(initial)
+        # Simulated time is real time: steps are taken until the clock is caught up with. It begins with the first.
+        self._time = 0.0
+
+        reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
+        self._joint_states = self.create_publisher(JointState, "joint_states", reliable)
+        self._tip_pose = self.create_publisher(PoseStamped, "~/tip_pose", reliable)
+        self._description = None
+        if publish:
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            self._description = self.create_publisher(String, "robot_description", latched)
+            self._description.publish(String(data=description))
+        topic = "panda_arm_controller/joint_trajectory"
+        self.create_subscription(JointTrajectory, topic, self._command, reliable)
+        self.create_timer(1.0 / rate, self._advance)
+        self.get_logger().info(
+            f"simulating {robot.name} ({robot.dof} joints) at {step_rate:g} Hz; "
+            + (
+                "its kinematics are biased"
+                if any(offset.any() for offset in offsets)
+                else "its kinematics are the URDF's"
+            )
+        )
+
+    def close(self) -> None:
+        """Leave the simulator."""
+        self._arm.close()
+
+    def _now(self) -> float:
+        return self.get_clock().now().nanoseconds * 1e-9
+
+    def _command(self, message: JointTrajectory) -> None:
+        try:
+            order = indices_of(message.joint_names, self._robot.joint_names, "joint_names", others_allowed=False)
+            # Of the simulation: held up, it lags behind the clock, and a command is not late before it is late there.
+            now = self._time or self._now()
+            stamp = seconds(message.header.stamp)
+            pick = partial(_pick, order=order)
+            self._motion = plan_motion(
+                self._robot,
+                now,
+                self._motion,
+                stamp if stamp > 0.0 else now,
+                [seconds(point.time_from_start) for point in message.points],
+                [pick(point.positions) for point in message.points],
+                [pick(point.velocities) for point in message.points],
+            )
+        except CrispIKError as error:
+            self.get_logger().error(f"trajectory refused: {error}", throttle_duration_sec=1.0)
+
+    def _advance(self) -> None:
+        now = self._now()
+        if self._time == 0.0:
+            self._time = now
+        elif now - self._time > LARGEST_LAG or now < self._time - LARGEST_LAG:
+            self.get_logger().warning(
+                f"{now - self._time:.2f} s behind real time; going on from here", throttle_duration_sec=5.0
+            )
+            self._time = now - self._arm.time_step
+        while self._time + self._arm.time_step <= now:
+            self._time += self._arm.time_step
+            self._arm.command(self._motion.at(self._time))
+            self._arm.step()
+        stamp = time_message(self._time)
+        position, velocity, effort = self._arm.joint_state()
+        names = [*self._robot.joint_names, *self._others]
+        zeros = [0.0] * len(self._others)
+        self._joint_states.publish(
+            joint_state_message(
+                names, [*position, *self._others.values()], stamp, [*velocity, *zeros], [*effort, *zeros]
+            )
+        )
+        self._tip_pose.publish(pose_stamped_message(self._arm.tip_pose(), self._robot.base_link, stamp))
+
+
+def _pick(values: list[float], order: list[int]) -> list[float]:
+    """Values in the robot's order; as they are where their number is wrong, which is then refused with its length."""
+    return [values[index] for index in order] if len(values) == len(order) else list(values)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node; return the exit code."""
+    return run_node(PandaSim, "panda_sim", args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,61 @@
+"""The estimator that a service answers with: found, read, described, warmed up."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.model_based import ModelBasedIK
+from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.nodes.description import robot_of
+from crisp_ik_ros.resources import model_path
+
+NOMINAL = "nominal"
+SHIPPED_MODEL = "panda_residual.npz"
+WARM_UP_SOLVES = 3
+
+
+def load_estimator(model: str, urdf: str = "", base_link: str = "", tip_link: str = "") -> InverseKinematics:
+    """Estimator that a model's name stands for.
+
+    Parameters
+    ----------
+    model : str
+        Path of a trained model; "": the one that ships; "nominal": model-based inverse kinematics of the URDF.
+    urdf, base_link, tip_link : str
+        The robot, where the model is "nominal". With another model and a URDF, a model of another robot is refused.
+
+    Raises
+    ------
+    CrispIKError
+        When model or URDF cannot be used.
+    """
+    if model == NOMINAL:
+        return ModelBasedIK(robot_of(urdf, base_link, tip_link))
+    robot = robot_of(urdf, base_link, tip_link) if urdf else None
+    return load_model(model or model_path(SHIPPED_MODEL), robot)
+
+
+def describe(estimator: InverseKinematics, model: str) -> str:
+    """One line that says which model it is."""
+    robot = estimator.robot
+    chain = f"{robot.base_link} -> {robot.tip_link}, chain {robot.fingerprint[:12]}"
+    if not isinstance(estimator, CRiSP):
+        return f"the nominal model of {robot.name} ({chain})"
+    validation = estimator.validation_
+    error = f", {1e3 * validation['position_rms']:.3g} mm on held-out samples" if "position_rms" in validation else ""
+    return f"{model or SHIPPED_MODEL}: CRiSP {estimator.loss_.name}, {estimator.samples_} samples{error} ({chain})"
+
+
+def warm_up(estimator: InverseKinematics) -> None:
+    """Solve a few poses, cold and warm, so that no request waits for a compiler."""
+    robot = estimator.robot
+    known = getattr(estimator, "center_configurations_", robot.rest[None])
+    for configuration in known[:: max(1, len(known) // WARM_UP_SOLVES)][:WARM_UP_SOLVES]:
+        pose = robot.forward_kinematics(configuration)
+        estimator.solve(pose, timeout=0.2)
+        estimator.solve(pose, configuration, timeout=0.2)
+    far = np.eye(4)
+    far[0, 3] = 2.0 * robot.reach + 1.0
+    estimator.solve(far, timeout=0.2)

@@ -1,0 +1,71 @@
+"""Real nodes as processes over real DDS. Without ROS 2 there is nothing to test here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+try:
+    import crisp_ik.srv  # noqa: F401
+    import rclpy
+except ImportError:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    from processes import ENVIRONMENT, Client, NodeProcess
+
+
+@pytest.fixture(scope="session")
+def ros():
+    os.environ.update(ENVIRONMENT)
+    rclpy.init()
+    yield rclpy
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def client(ros):
+    client = Client()
+    yield client
+    client.node.destroy_node()
+
+
+@pytest.fixture(scope="module")
+def module_client(ros):
+    client = Client()
+    yield client
+    client.node.destroy_node()
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start nodes that are gone after the test."""
+    running = []
+
+    def begin(executable: str, **parameters) -> NodeProcess:
+        running.append(NodeProcess(executable, tmp_path, parameters))
+        return running[-1]
+
+    yield begin
+    for process in running:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def small_model(panda, tmp_path_factory) -> Path:
+    """A model of the true Panda from a few hundred samples around the trajectories."""
+    from crisp_ik_ros import CRiSP, Dataset, ModelBasedIK
+    from crisp_ik_ros.regression.kernels import make_kernel
+    from crisp_ik_ros.trajectories import circle, spiral
+
+    targets = np.concatenate([spiral(points=100), circle(points=100)])
+    result = ModelBasedIK(panda).solve_path(targets, panda.rest)
+    rng = np.random.default_rng(0)
+    configurations = result.configurations[rng.integers(len(targets), size=300)]
+    configurations = np.clip(configurations + 0.05 * rng.standard_normal((300, 7)), panda.lower, panda.upper)
+    dataset = Dataset(configurations, panda.forward_kinematics(configurations), panda.joint_names)
+    path = tmp_path_factory.mktemp("model") / "small.npz"
+    CRiSP(panda, kernel=make_kernel("gaussian", 0.1, 0.3), penalty=1e-8, centers=None).fit(dataset).save(path)
+    return path

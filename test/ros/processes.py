@@ -1,0 +1,96 @@
+"""Nodes as processes, and a client for them, in a DDS domain of the test session's own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import rclpy
+
+# Linux keeps the ports of domains 0 to 101 free of ephemeral ones.
+ENVIRONMENT = {"ROS_DOMAIN_ID": str(2 + os.getpid() % 98), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+PATIENCE = 60.0
+
+
+class NodeProcess:
+    """One node, started with parameters; its log goes to a file."""
+
+    def __init__(self, executable: str, folder: Path, parameters: dict | None = None):
+        from crisp_ik_ros.nodes.runner import command_of
+        from crisp_ik_ros.nodes.system import NodeSpec
+
+        command = command_of(NodeSpec(executable, executable, parameters=parameters or {}))
+        self.log = folder / f"{executable}_{time.monotonic_ns()}.log"
+        with self.log.open("wb") as stream:
+            self.process = subprocess.Popen(
+                command,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, **ENVIRONMENT, "PYTHONFAULTHANDLER": "1"},
+            )
+
+    @property
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        return self.process.wait(timeout)
+
+    def wait_for(self, text: str, timeout: float = PATIENCE) -> None:
+        deadline = time.monotonic() + timeout
+        while text not in self.text:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.text}"
+            assert time.monotonic() < deadline, f"never said {text!r}:\n{self.text}"
+            time.sleep(0.02)
+
+    def stop(self, number: int = signal.SIGINT, timeout: float = 20.0) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            return self.process.wait(timeout)
+        finally:
+            if self.process.poll() is None:
+                self.process.kill()
+                self.process.wait()
+
+    def stopped_cleanly(self, number: int = signal.SIGINT) -> bool:
+        code = self.stop(number)
+        assert code == 0, self.text
+        assert "Traceback" not in self.text, self.text
+        return True
+
+
+class Client:
+    """The test's own node."""
+
+    def __init__(self):
+        self.node = rclpy.create_node("test_client")
+        self.executor = rclpy.executors.SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self._clients = {}
+
+    def call(self, kind, name: str, request, timeout: float = PATIENCE):
+        client = self._clients.get(name)
+        if client is None:
+            client = self._clients[name] = self.node.create_client(kind, name)
+        assert client.wait_for_service(timeout), f"no service {name}"
+        future = client.call_async(request)
+        self.executor.spin_until_future_complete(future, timeout)
+        assert future.done(), f"no answer from {name}"
+        return future.result()
+
+    def spin_until(self, condition, timeout: float = PATIENCE):
+        deadline = time.monotonic() + timeout
+        while not condition():
+            assert time.monotonic() < deadline, "it never happened"
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def collect(self, kind, topic: str, qos=10) -> list:
+        messages: list = []
+        self.node.create_subscription(kind, topic, messages.append, qos)
+        return messages

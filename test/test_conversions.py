@@ -1,0 +1,82 @@
+"""Between messages and arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("rclpy")
+
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose, PoseStamped
+from sensor_msgs.msg import JointState
+
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.nodes.conversions import (
+    duration_message,
+    joint_state_message,
+    path_message,
+    pose_from_message,
+    pose_message,
+    pose_stamped_message,
+    seconds,
+    seed_from_message,
+    target_from_message,
+    time_message,
+)
+from crisp_ik_ros.nodes.markers import error_markers
+from crisp_ik_ros.trajectories import spiral
+
+
+def test_a_pose_comes_back():
+    for pose in spiral(points=20, yaw=0.4):
+        np.testing.assert_allclose(pose_from_message(pose_message(pose)), pose, atol=1e-12)
+
+
+def test_a_zero_quaternion_is_refused():
+    message = Pose()
+    message.orientation.w = 0.0
+    with pytest.raises(InvalidInputError, match="quaternion"):
+        pose_from_message(message)
+
+
+def test_targets_and_seeds_keep_what_came():
+    message = pose_stamped_message(spiral(points=2)[0], "panda_link0", Time(sec=3))
+    assert message.header.stamp.sec == 3
+    target = target_from_message(message)
+    assert target.frame_id == "panda_link0"
+    np.testing.assert_allclose(target.position, spiral(points=2)[0, :3, 3])
+    assert target_from_message(PoseStamped()).quaternion == (0.0, 0.0, 0.0, 1.0)
+    seed = seed_from_message(joint_state_message(["a", "b"], [1.0, 2.0]))
+    assert list(seed.names) == ["a", "b"] and list(seed.positions) == [1.0, 2.0]
+    assert len(seed_from_message(JointState()).positions) == 0
+
+
+def test_paths_and_joint_states_are_whole():
+    poses = spiral(points=5)
+    path = path_message(poses, "base", Time(sec=1))
+    assert len(path.poses) == 5 and path.header.frame_id == path.poses[4].header.frame_id == "base"
+    state = joint_state_message(("a",), np.array([0.5]), Time(sec=2), np.array([0.1]), np.array([3.0]))
+    assert (list(state.position), list(state.velocity), list(state.effort)) == ([0.5], [0.1], [3.0])
+
+
+@given(st.floats(min_value=0.0, max_value=1e5))
+def test_durations_come_back_to_the_nanosecond(value):
+    assert seconds(duration_message(value)) == pytest.approx(value, rel=0.0, abs=1e-9)
+
+
+@given(st.floats(min_value=1e9, max_value=2e9))
+def test_times_come_back_as_exactly_as_numbers_of_their_size_are(value):
+    assert seconds(time_message(value)) == pytest.approx(value, rel=0.0, abs=1e-6)
+
+
+def test_error_lines_are_drawn_longer_than_they_are():
+    targets = spiral(points=3)
+    reached = [targets[0].copy(), None, targets[2].copy()]
+    reached[0][0, 3] += 0.001
+    lines, ball = error_markers(targets, reached, 20.0, "base", Time(), 2.0).markers
+    assert len(lines.points) == 4 and lines.lifetime.sec == 2
+    assert lines.points[1].x - lines.points[0].x == pytest.approx(0.02)
+    assert ball.pose.position.y == pytest.approx(targets[2, 1, 3])
