@@ -1,0 +1,305 @@
+"""Samples in memory and on disk."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracles import homogeneous, rodrigues
+
+from crisp_ik_ros import CrispIKError, Dataset
+from crisp_ik_ros.errors import DatasetError
+
+NAMES = ("shoulder", "elbow")
+HEADER = "shoulder,elbow,x,y,z,qx,qy,qz,qw\n"
+ROW = "0.1,0.2,1,2,3,0,0,0,1\n"
+
+
+def random_dataset(count=20, seed=0):
+    rng = np.random.default_rng(seed)
+    poses = [homogeneous(rodrigues(rng.uniform(-1.8, 1.8, 3)), rng.normal(size=3)) for _ in range(count)]
+    return Dataset(rng.normal(size=(count, 2)), np.array(poses), NAMES)
+
+
+def assert_same(first, second, atol=0.0):
+    assert first.joint_names == second.joint_names
+    np.testing.assert_array_equal(first.configurations, second.configurations)
+    np.testing.assert_allclose(first.poses, second.poses, rtol=0.0, atol=atol)
+
+
+def test_npz_gives_back_the_same_numbers(tmp_path):
+    samples = random_dataset()
+    samples.save(tmp_path / "data.npz")
+    assert_same(Dataset.load(tmp_path / "data.npz"), samples)
+
+
+def test_csv_gives_back_the_same_numbers_up_to_the_rounding_of_quaternions(tmp_path):
+    samples = random_dataset()
+    samples.save(tmp_path / "data.csv")
+    loaded = Dataset.load(tmp_path / "data.csv")
+    assert_same(loaded, samples, atol=1e-15)
+    np.testing.assert_array_equal(loaded.poses[:, :3, 3], samples.poses[:, :3, 3])
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_csv_survives_any_number_of_round_trips(tmp_path_factory, seed):
+    path = tmp_path_factory.mktemp("csv") / "data.csv"
+    first = random_dataset(4, seed)
+    first.save(path)
+    second = Dataset.load(path)
+    second.save(path)
+    assert_same(Dataset.load(path), first, atol=5e-15)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_equal_data_give_equal_bytes(tmp_path, suffix):
+    first, second = tmp_path / f"a{suffix}", tmp_path / "sub" / f"b{suffix}"
+    random_dataset().save(first)
+    random_dataset().save(str(second))
+    assert first.read_bytes() == second.read_bytes()
+    random_dataset(seed=1).save(second)
+    assert first.read_bytes() != second.read_bytes()
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".csv"])
+def test_save_replaces_the_file_and_leaves_nothing_else(tmp_path, suffix):
+    path = tmp_path / f"data{suffix}"
+    path.write_bytes(b"old")
+    random_dataset(5).save(path)
+    assert [item.name for item in tmp_path.iterdir()] == [path.name]
+    assert len(Dataset.load(path)) == 5
+
+
+def test_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = tmp_path / "data.npz"
+    random_dataset(5).save(path)
+
+    def full(stream, **arrays):
+        stream.write(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    with pytest.raises(OSError, match="No space"):
+        random_dataset(6).save(path)
+    monkeypatch.undo()
+    assert len(Dataset.load(path)) == 5
+    assert [item.name for item in tmp_path.iterdir()] == ["data.npz"]
+
+
+def test_csv_has_names_in_its_header_and_may_have_comments_blanks_and_another_order(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_text(
+        "# measured on Monday\n\nx, y, z, elbow, qx, qy, qz, qw, shoulder\n"
+        "1,2,3,0.2,0,0,0.7071067811865476,0.7071067811865476,0.1\n# a pause\n4,5,6,0.4,0,0,0,1,0.3\n"
+    )
+    loaded = Dataset.load(path)
+    assert loaded.joint_names == ("elbow", "shoulder")
+    np.testing.assert_array_equal(loaded.configurations, [[0.2, 0.1], [0.4, 0.3]])
+    np.testing.assert_array_equal(loaded.poses[:, :3, 3], [[1, 2, 3], [4, 5, 6]])
+    np.testing.assert_allclose(loaded.poses[0, :3, :3], [[0, -1, 0], [1, 0, 0], [0, 0, 1]], atol=1e-15)
+
+
+def test_csv_may_end_its_lines_as_windows_does(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes((HEADER + ROW).replace("\n", "\r\n").encode())
+    np.testing.assert_array_equal(Dataset.load(path).configurations, [[0.1, 0.2]])
+
+
+def test_csv_may_have_a_byte_order_mark(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes(b"\xef\xbb\xbf" + (HEADER + ROW).encode())
+    assert Dataset.load(path).joint_names == NAMES
+
+
+REFUSED = {
+    "empty": ("", "empty"),
+    "only comments": ("# nothing\n", "empty"),
+    "only a header": (HEADER, "0 configurations|no sample"),
+    "no z": (HEADER.replace("z,", "", 1) + "0.1,0.2,1,2,0,0,0,1\n", "z"),
+    "no joints": ("x,y,z,qx,qy,qz,qw\n1,2,3,0,0,0,1\n", "joint"),
+    "column twice": ("elbow," + HEADER + "0," + ROW, "elbow, shoulder, elbow"),
+    "no header": (ROW + ROW, "header"),
+    "a word": (HEADER + ROW + ROW.replace("0.2", "wide"), "sample 1"),
+    "an empty cell": (HEADER + ROW + ROW.replace("0.2", ""), "sample 1"),
+    "too few cells": (HEADER + ROW + "0.1,0.2,1\n", "sample 1"),
+    "one cell": (HEADER + ROW + "0.5\n", "sample 1"),
+    "too many cells": (HEADER + ROW + ROW.strip() + ",7\n", "sample 1"),
+    "not finite": (HEADER + ROW + ROW.replace("0.2", "nan"), "row 1"),
+    "infinite": (HEADER + ROW + ROW.replace("0.2", "inf"), "row 1"),
+    "quaternion of no length": (
+        HEADER + ROW + ROW.replace("0,0,0,1", "0,0,0,0"),
+        "row 1|sample 1",
+    ),
+    "quaternion of another length": (HEADER + ROW + ROW.replace("0,0,0,1", "0,0,1,1"), "row 1|sample 1"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+def test_csv_that_cannot_be_used_is_refused_with_its_row_or_column(tmp_path, kind):
+    text, reason = REFUSED[kind]
+    path = tmp_path / "data.csv"
+    path.write_text(text)
+    with pytest.raises(DatasetError, match=reason):
+        Dataset.load(path)
+
+
+def test_csv_in_another_encoding_is_refused(tmp_path):
+    path = tmp_path / "data.csv"
+    path.write_bytes((HEADER.replace("elbow", "coud\xe9") + ROW).encode("latin-1"))
+    with pytest.raises(DatasetError):
+        Dataset.load(path)
+
+
+def test_missing_file_is_refused_with_its_path(tmp_path):
+    for name in ("nothing.npz", "nothing.csv"):
+        with pytest.raises(DatasetError, match=name):
+            Dataset.load(tmp_path / name)
+    with pytest.raises(DatasetError):
+        Dataset.load(tmp_path)
+
+
+@pytest.mark.parametrize("sixteenths", range(16))
+def test_truncated_npz_is_refused(tmp_path, sixteenths):
+    path = tmp_path / "data.npz"
+    random_dataset().save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * sixteenths // 16])
+    with pytest.raises(DatasetError):
+        Dataset.load(path)
+
+
+def test_damaged_npz_is_refused_or_reads_the_same(tmp_path):
+    path = tmp_path / "data.npz"
+    samples = random_dataset()
+    samples.save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    offsets = [*range(200), *range(len(content) - 500, len(content)), *rng.integers(0, len(content), 200)]
+    strange, refused = {}, 0
+    for offset in offsets:
+        damaged = bytearray(content)
+        damaged[offset] ^= 1 << int(rng.integers(0, 8))
+        path.write_bytes(damaged)
+        try:
+            loaded = Dataset.load(path)
+        except DatasetError:
+            refused += 1
+        except Exception as error:
+            strange[f"{type(error).__name__}: {error}"] = offset
+        else:
+            assert_same(loaded, samples)
+    assert not strange
+    assert refused > 200
+
+
+def test_npz_of_something_else_is_refused_with_what_it_lacks(tmp_path):
+    path = tmp_path / "data.npz"
+    np.savez(path, poses=np.eye(4)[None])
+    with pytest.raises(DatasetError, match="configurations, joint_names, version"):
+        Dataset.load(path)
+
+
+def test_npz_of_another_version_is_refused(tmp_path):
+    path = tmp_path / "data.npz"
+    samples = random_dataset(3)
+    np.savez(path, version=99, joint_names=NAMES, configurations=samples.configurations, poses=samples.poses)
+    with pytest.raises(DatasetError, match=r"version 99, expected 1"):
+        Dataset.load(path)
+
+
+def test_pickles_are_refused(tmp_path):
+    path = tmp_path / "data.npz"
+    samples = random_dataset(3)
+    objects = np.array([{"a": 1}] * 3, dtype=object)
+    np.savez(path, version=1, joint_names=NAMES, configurations=objects, poses=samples.poses, allow_pickle=True)
+    with pytest.raises(DatasetError):
+        Dataset.load(path)
+
+
+def _spoilt(array, index, value):
+    array = array.copy()
+    array[index] = value
+    return array
+
+
+GOOD = random_dataset(5)
+
+
+@pytest.mark.parametrize(
+    ("configurations", "poses", "reason"),
+    [
+        (GOOD.configurations[:, :1], GOOD.poses, r"\(5, 1\), expected \(n, 2\)"),
+        (GOOD.configurations[0], GOOD.poses, "configurations"),
+        (GOOD.configurations[:4], GOOD.poses, "4 configurations and 5 poses"),
+        (GOOD.configurations[:0], GOOD.poses[:0], "at least one"),
+        (_spoilt(GOOD.configurations, (3, 1), np.nan), GOOD.poses, "1 rows.*row 3"),
+        (GOOD.configurations, _spoilt(GOOD.poses, (2, 0, 3), np.inf), "1 rows.*row 2"),
+        (GOOD.configurations, _spoilt(GOOD.poses, (2, 0, 0), 5.0), "rotation"),
+        (GOOD.configurations, _spoilt(GOOD.poses, (2, 3, 3), 5.0), "last row"),
+        (GOOD.configurations, GOOD.poses[:, :3], "poses"),
+        (GOOD.configurations, GOOD.poses[:, :3, 3], "poses"),
+    ],
+)
+def test_samples_that_do_not_fit_together_are_refused_with_what_is_wrong(configurations, poses, reason):
+    with pytest.raises(DatasetError, match=reason):
+        Dataset(configurations, poses, NAMES)
+
+
+def test_two_joints_of_one_name_are_refused():
+    with pytest.raises(DatasetError, match="elbow"):
+        Dataset(GOOD.configurations, GOOD.poses, ("elbow", "elbow"))
+
+
+def test_refusals_are_errors_of_the_package_and_value_errors():
+    with pytest.raises(CrispIKError):
+        Dataset(GOOD.configurations, GOOD.poses[:2], NAMES)
+    with pytest.raises(ValueError, match="poses"):
+        Dataset(GOOD.configurations, GOOD.poses[:2], NAMES)
+
+
+def test_lists_and_integers_become_numbers():
+    samples = Dataset([[0, 1]], [np.eye(4, dtype=int).tolist()], list(NAMES))
+    assert samples.configurations.dtype == samples.poses.dtype == np.float64
+    assert samples.joint_names == NAMES
+    assert len(samples) == 1
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.25, 0.5, 0.8, 0.99])
+def test_split_shares_every_sample_out_once_and_leaves_neither_part_empty(fraction):
+    samples = random_dataset(40)
+    first, second = samples.split(fraction, seed=3)
+    assert len(first) == min(max(round(40 * fraction), 1), 39)
+    together = np.vstack([first.configurations, second.configurations])
+    np.testing.assert_array_equal(np.sort(together, axis=0), np.sort(samples.configurations, axis=0))
+    assert len(np.unique(together, axis=0)) == 40
+    for part in (first, second):
+        rows = [np.flatnonzero((samples.configurations == q).all(axis=1))[0] for q in part.configurations]
+        np.testing.assert_array_equal(part.poses, samples.poses[rows])
+        assert part.joint_names == NAMES
+
+
+def test_split_depends_on_its_seed_alone():
+    samples = random_dataset(40)
+    assert_same(samples.split(0.5, seed=1)[0], samples.split(0.5, seed=1)[0])
+    assert not np.array_equal(samples.split(0.5, seed=1)[0].configurations, samples.split(0.5, 2)[0].configurations)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.5, 1.5, np.nan])
+def test_split_by_no_fraction_is_refused(fraction):
+    with pytest.raises(DatasetError, match="fraction"):
+        random_dataset().split(fraction)
+
+
+def test_one_sample_cannot_be_split():
+    with pytest.raises(DatasetError, match="1 samples"):
+        random_dataset(1).split(0.5)
+
+
+def test_subset_takes_the_samples_in_the_order_asked_for():
+    samples = random_dataset(5)
+    chosen = samples.subset([4, 0])
+    np.testing.assert_array_equal(chosen.configurations, samples.configurations[[4, 0]])
+    np.testing.assert_array_equal(chosen.poses, samples.poses[[4, 0]])
+
+
+def test_repr_says_how_many_samples_of_which_joints():
+    assert repr(random_dataset(5)) == "Dataset(5 samples, shoulder, elbow)"

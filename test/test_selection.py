@@ -1,0 +1,120 @@
+"""Length scales and penalty chosen on held-out samples."""
+
+import numpy as np
+import pytest
+from oracles import homogeneous, rodrigues
+from test_kernels import random_poses
+
+from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.regression.kernel_ridge import KernelRidge
+from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel
+from crisp_ik_ros.regression.selection import choose_hyperparameters, spread
+
+POSES = random_poses(240)
+
+
+def smooth(poses):
+    return np.column_stack([np.sin(4.0 * poses[:, 0, 3]) + poses[:, 1, 0], np.cos(3.0 * poses[:, 2, 3])])
+
+
+TARGETS = smooth(POSES)
+
+
+def error_against(targets):
+    return lambda predictions, indices: float(np.mean((predictions - targets[indices]) ** 2))
+
+
+def choose(poses=POSES, targets=TARGETS, **options):
+    return choose_hyperparameters(poses, targets, error_against(targets), **options)
+
+
+def test_spread_is_the_root_mean_square_around_the_mean_pose():
+    turns = [[0, 0, 0.2], [0, 0, -0.2]]
+    poses = np.array([homogeneous(rodrigues(turn), [x, 0, 0]) for turn, x in zip(turns, (1.0, 4.0), strict=True)])
+    assert spread(poses) == pytest.approx((1.5, 0.2))
+
+
+def test_chosen_hyperparameters_predict_new_samples_better_than_poor_ones():
+    chosen = choose()
+    new = random_poses(100, seed=9)
+    good = KernelRidge(chosen.kernel, chosen.ridge / len(POSES)).fit(POSES, TARGETS).predict(new)
+    poor = KernelRidge(GaussianKernel(0.02, 0.05), 1e-3).fit(POSES, TARGETS).predict(new)
+    good_error, poor_error = (np.sqrt(np.mean((values - smooth(new)) ** 2)) for values in (good, poor))
+    assert good_error < 0.01
+    assert good_error < 0.05 * poor_error
+
+
+def test_noise_calls_for_a_larger_ridge():
+    noisy = TARGETS + np.random.default_rng(0).normal(0.0, 0.3, TARGETS.shape)
+    assert choose(targets=noisy).ridge > 100.0 * choose().ridge
+
+
+def test_short_waves_call_for_a_shorter_length_scale():
+    line = np.tile(np.eye(4), (120, 1, 1))
+    line[:, 0, 3] = np.random.default_rng(0).uniform(-1.0, 1.0, 120)
+    short, long = (choose(line, np.sin(frequency * line[:, :1, 3])).kernel for frequency in (30.0, 1.0))
+    assert short.position_length_scale < 0.5 * long.position_length_scale
+
+
+def test_what_is_given_is_kept():
+    kernel = LaplacianKernel(0.2, 0.9)
+    chosen = choose(kernel=kernel)
+    assert chosen.kernel is kernel
+    chosen = choose(kernel="laplacian", ridge=3e-4)
+    assert isinstance(chosen.kernel, LaplacianKernel)
+    assert chosen.ridge == 3e-4
+    assert choose(kernel=kernel, ridge=3e-4).tried == 1
+
+
+def test_choice_is_deterministic_and_depends_on_the_seed():
+    first, second = choose(seed=1), choose(seed=1)
+    assert first.kernel.parameters() == second.kernel.parameters()
+    assert (first.ridge, first.criterion, first.tried) == (second.ridge, second.criterion, second.tried)
+    assert choose(seed=2).criterion != first.criterion
+
+
+def test_criterion_is_the_error_on_the_samples_that_were_held_out():
+    seen = []
+
+    def criterion(predictions, indices):
+        error = float(np.mean((predictions - TARGETS[indices]) ** 2))
+        seen.append((error, tuple(indices)))
+        return error
+
+    chosen = choose_hyperparameters(POSES, TARGETS, criterion)
+    assert chosen.criterion == min(error for error, _ in seen)
+    assert chosen.tried == len(seen)
+    validation = {indices for _, indices in seen}
+    assert len(validation) == 1
+    held_out = np.array(validation.pop())
+    training = np.setdiff1d(np.arange(len(POSES)), held_out)
+    again = KernelRidge(chosen.kernel, chosen.ridge / len(training)).fit(POSES[training], TARGETS[training])
+    error = np.mean((again.predict(POSES[held_out]) - TARGETS[held_out]) ** 2)
+    assert error == pytest.approx(chosen.criterion, rel=1e-3)
+
+
+def test_constant_orientation_or_position_is_left_out():
+    upright, pinned = POSES.copy(), POSES.copy()
+    upright[:, :3, :3] = np.eye(3)
+    pinned[:, :3, 3] = [0.3, 0.0, 0.5]
+    assert choose(upright, smooth(upright)).kernel.orientation_length_scale == np.inf
+    assert choose(pinned, smooth(pinned)).kernel.position_length_scale == np.inf
+
+
+def test_progress_counts_up_to_the_end():
+    seen = []
+    chosen = choose(progress=lambda done, total: seen.append((done, total)))
+    assert [done for done, _ in seen] == list(range(1, len(seen) + 1))
+    assert seen[-1][0] == seen[-1][1] >= chosen.tried > 20
+    assert choose().criterion == chosen.criterion
+
+
+@pytest.mark.parametrize("value", [np.inf, np.nan])
+def test_no_candidate_that_works_is_an_error(value):
+    with pytest.raises(RegressionError, match="no candidate"):
+        choose_hyperparameters(POSES, TARGETS, lambda predictions, indices: value)
+
+
+def test_two_samples_are_enough_to_choose_a_penalty():
+    chosen = choose(POSES[:2], TARGETS[:2], kernel=GaussianKernel(0.3, 1.0))
+    assert np.isfinite(chosen.criterion)
