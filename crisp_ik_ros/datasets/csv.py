@@ -7,8 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_ik_ros.errors import CrispIKError, DatasetError
-from crisp_ik_ros.transforms import Array, make_pose, matrix_from_quaternion, quaternion_from_matrix
+from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.transforms import (
+    QUATERNION_NORM_TOLERANCE,
+    Array,
+    make_pose,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+)
 
 POSE_COLUMNS = ("x", "y", "z", "qx", "qy", "qz", "qw")
 
@@ -28,12 +34,18 @@ def read_csv(path: Path) -> tuple[list[str], Array, Array]:
     DatasetError
         When a column is missing, a cell is no number, or a quaternion is not of unit length.
     """
-    lines = [line for line in path.read_text().splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    try:
+        # Spreadsheets write a byte order mark, which is no part of the first name.
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not text in UTF-8: {error}") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
     if not lines:
         raise DatasetError(f"{path} is empty; expected a header line with joint names and {', '.join(POSE_COLUMNS)}")
     header = [name.strip() for name in lines[0].split(",")]
     missing = [name for name in POSE_COLUMNS if name not in header]
-    if missing or len(set(header)) != len(header):
+    joint_names = [name for name in header if name not in POSE_COLUMNS]
+    if missing or not joint_names or len(set(header)) != len(header):
         raise DatasetError(
             f"{path}: header {', '.join(header)}; expected each joint's name once and {', '.join(POSE_COLUMNS)}"
         )
@@ -41,17 +53,22 @@ def read_csv(path: Path) -> tuple[list[str], Array, Array]:
     for number, line in enumerate(lines[1:]):
         cells = line.split(",")
         try:
-            rows[number] = [float(cell) for cell in cells]
-        except ValueError as error:
-            raise DatasetError(f"{path}: sample {number} is {line!r}; expected {len(header)} numbers") from error
+            numbers = [float(cell) for cell in cells]
+        except ValueError:
+            numbers = []
+        if len(numbers) != len(header):
+            raise DatasetError(f"{path}: sample {number} is {line!r}; expected {len(header)} numbers")
+        rows[number] = numbers
     table = {name: rows[:, column] for column, name in enumerate(header)}
     position = np.column_stack([table[name] for name in POSE_COLUMNS[:3]])
-    try:
-        rotation = matrix_from_quaternion(np.column_stack([table[name] for name in POSE_COLUMNS[3:]]))
-    except CrispIKError as error:
-        raise DatasetError(f"{path}: qx, qy, qz, qw must be a unit quaternion in every row") from error
-    joint_names = [name for name in header if name not in POSE_COLUMNS]
-    return joint_names, np.column_stack([table[name] for name in joint_names]), make_pose(position, rotation)
+    quaternion = np.column_stack([table[name] for name in POSE_COLUMNS[3:]])
+    wrong = np.flatnonzero(~(np.abs(np.linalg.norm(quaternion, axis=1) - 1.0) <= QUATERNION_NORM_TOLERANCE))
+    if len(wrong):
+        raise DatasetError(
+            f"{path}: sample {wrong[0]} has the quaternion {quaternion[wrong[0]].tolist()}; unit length is expected"
+        )
+    pose = make_pose(position, matrix_from_quaternion(quaternion))
+    return joint_names, np.column_stack([table[name] for name in joint_names]), pose
 
 
 def write_csv(path: Path, joint_names: Sequence[str], configurations: Array, poses: Array) -> None:

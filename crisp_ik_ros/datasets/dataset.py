@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,19 @@ from crisp_ik_ros.errors import CrispIKError, DatasetError
 from crisp_ik_ros.transforms import check_pose
 
 FORMAT_VERSION = 1
+# What NumPy, zipfile and zlib raise on archives that are damaged or made to harm.
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OSError,
+    KeyError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 class Dataset:
@@ -36,6 +50,8 @@ class Dataset:
 
     def __init__(self, configurations: ArrayLike, poses: ArrayLike, joint_names: Sequence[str]):
         self.joint_names = tuple(joint_names)
+        if len(set(self.joint_names)) != len(self.joint_names):
+            raise DatasetError(f"joint_names: got {', '.join(self.joint_names)}, expected each name once")
         self.configurations = np.ascontiguousarray(configurations, dtype=float)
         if self.configurations.ndim != 2 or self.configurations.shape[1] != len(self.joint_names):
             raise DatasetError(
@@ -129,7 +145,7 @@ class Dataset:
                     raise DatasetError(f"{path} has format version {archive['version']}, expected {FORMAT_VERSION}")
                 names = [str(name) for name in archive["joint_names"]]
                 return cls(archive["configurations"], archive["poses"], names)
-        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             if isinstance(error, DatasetError):
                 raise
             raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error

@@ -232,6 +232,17 @@ class CRiSP(InverseKinematics):
         weight = 0.0 if fallback is None else share * self.null_space_weight
         return Problem(pose, target, posture, weight, support, source)
 
+    def _tolerances(self) -> tuple[float, float]:
+        position, orientation = super()._tolerances()
+        if self.robot.dof >= 6:
+            return position, orientation
+        # Fewer joints reach a surface of poses, and a learned target lies beside it by what was not learned. Then an
+        # answer is as good as the regression: three times its error on held-out samples.
+        return (
+            max(position, 3.0 * self.validation_.get("position_rms", 0.0)),
+            max(orientation, 3.0 * self.validation_.get("orientation_rms", 0.0)),
+        )
+
     def _nearest(self, pose: Array) -> Array:
         features = self.regression_.centers_
         distances = ((features - self.kernel_.features(pose[None])) ** 2).sum(axis=1)
@@ -263,6 +274,10 @@ class CRiSP(InverseKinematics):
             raise InvalidInputError("centers", self.centers, "a whole number of at least 1, or None")
         if self.penalty is not None and not (np.isfinite(self.penalty) and self.penalty > 0.0):
             raise InvalidInputError("penalty", self.penalty, "a finite number above 0, or None")
+        if not (self.kernel is None or isinstance(self.kernel, (str, Kernel))):
+            raise InvalidInputError("kernel", repr(self.kernel), "a Kernel, a kernel's name, or None")
+        if not (isinstance(self.random_state, (int, np.integer)) and self.random_state >= 0):
+            raise InvalidInputError("random_state", repr(self.random_state), "a whole number of at least 0")
         if self.solver not in ("levenberg_marquardt", "lbfgsb"):
             raise InvalidInputError("solver", repr(self.solver), "'levenberg_marquardt' or 'lbfgsb'")
         for label in ("position_tolerance", "orientation_tolerance", "timeout"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +19,8 @@ from crisp_ik_ros.transforms import Array, check_pose
 
 # Fewer starts than this within the timeout, and the answer is "timed out" rather than "no solution".
 STARTS_FOR_A_VERDICT = 8
+# Two threads with the very first request get one decoder.
+_MAKING = threading.Lock()
 
 
 class InverseKinematics:
@@ -80,7 +84,8 @@ class InverseKinematics:
         Returns
         -------
         PathResult
-            A pose that was not solved holds its predecessor's configuration and ``success`` false.
+            A pose that was not solved holds its predecessor's configuration (the first the seed, or the rest pose) and
+            ``success`` false.
 
         Raises
         ------
@@ -96,6 +101,8 @@ class InverseKinematics:
             result = self._search(pose, last, time.monotonic() + self.timeout)
             if result.success:
                 last = result.configuration
+            else:
+                result = replace(result, configuration=(self.robot.rest if last is None else last).copy())
             results.append(result)
         return PathResult.from_results(results, self.robot.dof)
 
@@ -148,13 +155,14 @@ class InverseKinematics:
             errors = decoder.errors(problem, begin)
             return IKResult(begin.copy(), False, Status.NO_SOLUTION, *errors, problem.support, 0, problem.source)
         decode = decoder.decode if self.solver == "levenberg_marquardt" else decoder.decode_lbfgsb
+        tolerances = self._tolerances()
         best = (np.inf, begin.copy(), np.inf, np.inf)
         evaluations, starts = 0, 0
         for initial in self._starts(pose, seed):
             configuration, position_error, orientation_error, count = decode(problem, initial)
             evaluations += count
             starts += 1
-            badness = max(position_error / self.position_tolerance, orientation_error / self.orientation_tolerance)
+            badness = max(position_error / tolerances[0], orientation_error / tolerances[1])
             if badness < best[0]:
                 best = (badness, configuration, position_error, orientation_error)
             if badness <= 1.0 or not self._certifies or time.monotonic() >= deadline:
@@ -174,12 +182,17 @@ class InverseKinematics:
 
     def _prepared(self) -> Decoder:
         """Return the decoder, made at the first request."""
-        if self._decoder is None:
-            self._decoder = Decoder(self.robot, self._loss)
-        return self._decoder
+        with _MAKING:
+            if self._decoder is None:
+                self._decoder = Decoder(self.robot, self._loss)
+            return self._decoder
 
     def _forget_compiled(self) -> None:
         self._decoder = None
+
+    def _tolerances(self) -> tuple[float, float]:
+        """Largest position [m] and orientation [rad] error of an answer."""
+        return self.position_tolerance, self.orientation_tolerance
 
     @property
     def _certifies(self) -> bool:
@@ -197,14 +210,16 @@ class InverseKinematics:
     def _out_of_reach(self, problem: Problem) -> bool:
         """Whether the model's tool cannot get to where it would have to be, wherever the joints are."""
         loss = self._loss
-        if loss.position_weight == 0.0 or not self._certifies:
+        if loss.position_weight == 0.0:
             return False
-        shift = problem.target[:3] / loss.position_weight
-        position = problem.goal[:3, 3] - shift if loss.name == "residual" else shift
+        position = problem.goal[:3, 3]
+        if self._certifies:
+            shift = problem.target[:3] / loss.position_weight
+            position = position - shift if loss.name == "residual" else shift
         return bool(np.linalg.norm(position - self.robot.anchor) > self.robot.reach + self.position_tolerance)
 
     def _check_seed(self, seed: ArrayLike) -> Array:
-        seed = self.robot.check_configuration(seed, "seed")
+        seed = self.robot.wrapped(self.robot.check_configuration(seed, "seed"))
         if seed.shape != (self.robot.dof,):
             raise InvalidInputError("seed", f"shape {seed.shape}", f"({self.robot.dof},)")
         if not self.robot.within_limits(seed, 1e-6):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import math
 import os
 import zipfile
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from crisp_ik_ros.datasets.dataset import UNREADABLE
 from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.regression.kernels import Kernel, make_kernel
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.robots.urdf import ChainJoint
+from crisp_ik_ros.robots.urdf import MOVABLE, ChainJoint
 from crisp_ik_ros.transforms import Array
 
 FORMAT, VERSION = "crisp_ik model", 1
@@ -24,7 +27,14 @@ ARRAYS = ("centers", "coefficients", "configurations")
 LARGEST_HEADER = 1 << 20
 # 2^28 numbers are 2 GiB: more than any model that answers in time.
 LARGEST_ARRAY = 1 << 28
-HYPERPARAMETERS = ("null_space_weight", "position_tolerance", "orientation_tolerance", "timeout", "random_state")
+HYPERPARAMETERS = (
+    "null_space_weight",
+    "position_tolerance",
+    "orientation_tolerance",
+    "timeout",
+    "solver",
+    "random_state",
+)
 
 
 class FittedRegression:
@@ -71,7 +81,9 @@ def save_model(estimator: CRiSP, path: str | Path) -> None:
     except OSError as error:
         raise ModelFileError(f"cannot write the model to {path}: {error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # Where the folder is no folder there is nothing to remove, and that has been said.
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def load_model(path: str | Path, robot: RobotModel | None = None) -> CRiSP:
@@ -100,7 +112,7 @@ def load_model(path: str | Path, robot: RobotModel | None = None) -> CRiSP:
     try:
         with zipfile.ZipFile(path) as archive:
             header = _read_header(archive, path)
-            shapes = {name: _shape(archive, name, path) for name in ARRAYS}
+            shapes = {name: _matrix_shape(archive, name, path) for name in ARRAYS}
             estimator = _estimator(header, path)
             _check_fit(header, shapes, estimator, path)
             if robot is not None and robot.fingerprint != estimator.robot.fingerprint:
@@ -108,7 +120,7 @@ def load_model(path: str | Path, robot: RobotModel | None = None) -> CRiSP:
                     f"{path} was trained for {_identity(estimator.robot)}; the robot here is {_identity(robot)}"
                 )
             arrays = {name: _read_array(archive, name) for name in ARRAYS}
-    except (zipfile.BadZipFile, EOFError, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
+    except UNREADABLE as error:
         if isinstance(error, ModelFileError):
             raise
         raise ModelFileError(f"{path} is damaged or no model file: {type(error).__name__}: {error}") from error
@@ -160,8 +172,11 @@ def _read_header(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     missing = {f"{name}.npy" for name in ("header", *ARRAYS)} - names
     if missing:
         raise ModelFileError(f"{path} is no crisp_ik model: it lacks {', '.join(sorted(missing))}")
-    if archive.getinfo("header.npy").file_size > LARGEST_HEADER:
-        raise ModelFileError(f"{path}: the header has more than {LARGEST_HEADER} bytes")
+    shape, dtype = _shape(archive, "header", path)
+    if dtype != np.dtype("uint8") or len(shape) != 1 or shape[0] > LARGEST_HEADER:
+        raise ModelFileError(
+            f"{path}: field 'header' is {dtype} of shape {shape}, expected at most {LARGEST_HEADER} bytes"
+        )
     with archive.open("header.npy") as stream:
         header = json.loads(bytes(np.lib.format.read_array(stream, allow_pickle=False)))
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -171,18 +186,25 @@ def _read_header(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     return header
 
 
-def _shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
+def _matrix_shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[int, ...]:
+    shape, dtype = _shape(archive, name, path)
+    if dtype != np.dtype("float64") or len(shape) != 2:
+        raise ModelFileError(f"{path}: field {name!r} is {dtype} of shape {shape}, expected float64 with two axes")
+    return shape
+
+
+def _shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type that an array claims, once the file is known to hold as many bytes."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as stream:
         version = np.lib.format.read_magic(stream)  # type: ignore[arg-type]
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = read(stream)  # type: ignore[arg-type]
         begin = stream.tell()
-    if dtype != np.dtype("float64") or len(shape) != 2:
-        raise ModelFileError(f"{path}: field {name!r} is {dtype} of shape {shape}, expected float64 with two axes")
-    if shape[0] * shape[1] > LARGEST_ARRAY or info.file_size != begin + 8 * shape[0] * shape[1]:
+    count = math.prod(shape)
+    if count > LARGEST_ARRAY or info.file_size != begin + dtype.itemsize * count:
         raise ModelFileError(f"{path}: field {name!r} claims shape {shape} but has {info.file_size} bytes")
-    return tuple(shape)
+    return tuple(shape), dtype
 
 
 def _read_array(archive: zipfile.ZipFile, name: str) -> Array:
@@ -197,8 +219,8 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
         for values in described["joints"]:
             velocity = np.inf if values["velocity"] is None else values["velocity"]
             origin, axis = np.array(values["origin"], dtype=float), np.array(values["axis"], dtype=float)
-            if origin.shape != (4, 4) or axis.shape != (3,):
-                raise ValueError(f"joint {values['name']!r} has no valid origin or axis")
+            if origin.shape != (4, 4) or axis.shape != (3,) or values["kind"] not in (*MOVABLE, "fixed"):
+                raise ValueError(f"joint {values['name']!r} has no valid origin, axis or kind")
             joints.append(ChainJoint(**{**values, "origin": origin, "axis": axis, "velocity": velocity}))
         robot = RobotModel(
             joints,
@@ -225,7 +247,7 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
         estimator.samples_ = int(header["training"]["samples"])
         estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}
         estimator.validation_ = dict(header["validation"])
-    except (CrispIKError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (CrispIKError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ModelFileError(f"{path}: the header is incomplete or wrong: {type(error).__name__}: {error}") from error
     if robot.fingerprint != described.get("fingerprint"):
         raise ModelFileError(f"{path}: field 'robot' does not have the fingerprint it claims; the file was altered")

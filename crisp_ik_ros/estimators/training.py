@@ -29,6 +29,7 @@ def configurations_of(robot: RobotModel, dataset: Dataset) -> Array:
     if sorted(names) != sorted(robot.joint_names):
         raise DatasetError(f"the data's joints are {', '.join(names)}, the robot's are {', '.join(robot.joint_names)}")
     configurations = dataset.configurations[:, [names.index(name) for name in robot.joint_names]]
+    configurations = robot.wrapped(configurations)
     outside = ~robot.within_limits(configurations, LIMIT_SLACK)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])

@@ -7,13 +7,14 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from crisp_ik_ros.robots.bias import random_bias
-from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
+from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import MOVABLE, read_urdf
 from crisp_ik_ros.transforms import Array
 
 
 def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "") -> RobotModel:
-    """Robot model of a URDF's path or text; without one, the Panda.
+    """Robot model of a URDF's path or text, or of a built-in name; without one, the Panda.
 
     Raises
     ------
@@ -22,14 +23,12 @@ def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "") -> RobotMo
     MissingDependencyError
         When the Panda is wanted and pybullet, which brings its URDF, is not installed.
     """
-    if not urdf:
-        return RobotModel.panda()
-    return RobotModel.from_urdf(urdf, base_link or None, tip_link or None)
+    return find_robot(urdf or "panda", base_link, tip_link)
 
 
 def urdf_path(urdf: str = "") -> Path:
     """Path of a URDF; without one, the Panda's."""
-    return Path(urdf) if urdf else panda_urdf_path()
+    return Path(find_urdf(urdf or "panda"))
 
 
 def bias_of(robot: RobotModel, joint_bias: float, link_bias: float, seed: int) -> tuple[Array, Array]:

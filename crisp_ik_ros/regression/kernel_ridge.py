@@ -65,7 +65,7 @@ class KernelRidge:
         matrix = self.kernel.matrix(self.centers_, self.centers_)
         matrix[np.diag_indices_from(matrix)] += len(poses) * self.penalty
         self._factor, self.jitter_ = factorise(matrix)
-        self.coefficients_ = cho_solve((self._factor, True), targets)
+        self.coefficients_ = np.ascontiguousarray(cho_solve((self._factor, True), targets))
         return self
 
     def predict(self, poses: Array) -> Array:
@@ -96,7 +96,7 @@ def factorise(matrix: Array) -> tuple[Array, float]:
     RegressionError
         When the matrix is not finite, or stays indefinite with the largest permitted jitter.
     """
-    if not np.isfinite(matrix.trace()):
+    if not np.isfinite(matrix.sum()):
         raise RegressionError("the kernel matrix has values that are not finite; check the poses and length scales")
     diagonal = matrix.diagonal().copy()
     jitter = 0.0

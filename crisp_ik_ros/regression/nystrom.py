@@ -40,7 +40,7 @@ class NystromRidge:
     coefficients_ : (m, C)
         W.
     jitter_ : float
-        What had to be added to the diagonal of K_mm, relative to its mean.
+        What had to be added to the diagonal of K_mm, relative to its mean, beyond the 1e-14 that always is.
     """
 
     def __init__(self, kernel: Kernel, penalty: float = 1e-6, centers: int = 2000, random_state: int = 0):
@@ -79,7 +79,7 @@ class NystromRidge:
             moment += whitened @ targets[rows]
         gram[np.diag_indices_from(gram)] += count * self.penalty
         self._gram_factor, _ = factorise(gram)
-        self.coefficients_ = self._unwhiten(cho_solve((self._gram_factor, True), moment))
+        self.coefficients_ = np.ascontiguousarray(self._unwhiten(cho_solve((self._gram_factor, True), moment)))
         return self
 
     def predict(self, poses: Array) -> Array:

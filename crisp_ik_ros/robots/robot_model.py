@@ -78,7 +78,8 @@ class RobotModel:
         self.reach = float(np.linalg.norm(self.chain.translations[1:], axis=1).sum() + slide)
         for array in (self.lower, self.upper, self.velocity, self.rest):
             array.setflags(write=False)
-        digest = hashlib.sha256("|".join((base_link, tip_link, *self.joint_names)).encode())
+        kinds = (f"{joint.name}:{joint.kind}" for joint in movable)
+        digest = hashlib.sha256("|".join((base_link, tip_link, *kinds)).encode())
         for array in (*self.chain, self.lower, self.upper):
             digest.update(np.ascontiguousarray(array).tobytes())
         self.fingerprint = digest.hexdigest()
@@ -168,6 +169,11 @@ class RobotModel:
         """Whether configurations (..., J) lie in the limits: bool (...)."""
         q = np.asarray(q, dtype=float)
         return np.all((q >= self.lower - tolerance) & (q <= self.upper + tolerance), axis=-1)
+
+    def wrapped(self, q: Array) -> Array:
+        """Configurations (..., J) with the continuous joints turned into [-pi, pi]."""
+        turns = np.where(self.continuous & (np.abs(q) > np.pi), np.round(q / (2.0 * np.pi)), 0.0)
+        return q - 2.0 * np.pi * turns
 
     def random_configurations(self, count: int, rng: np.random.Generator) -> Array:
         """Configurations (count, J) drawn uniformly within the limits."""

@@ -70,9 +70,10 @@ def read_urdf(path_or_xml: str | Path) -> bytes:
     if text.lstrip().startswith("<"):
         return text.encode()
     path = Path(path_or_xml)
-    if not path.is_file():
-        raise URDFError(f"no URDF file at {path}; give a path to one, or its XML text")
-    return path.read_bytes()
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise URDFError(f"no URDF file at {text[:200]}; give a path to one, or its XML text") from error
 
 
 def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None = None) -> ParsedChain:
@@ -96,10 +97,12 @@ def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None =
         When the XML is no URDF, a link is unknown, the links are not connected, or a joint of the chain lacks limits,
         has a zero axis or a type that is not supported.
     """
-    if b"<!DOCTYPE" in xml or b"<!ENTITY" in xml:
-        raise URDFError("the URDF declares a document type or an entity; plain XML is expected (expand it first)")
-    robot = _parse_with_yourdfpy(xml)
+    robot = _parse_with_yourdfpy(_well_formed(xml))
     links = {link.name for link in robot.links}
+    names = [joint.name for joint in robot.joints]
+    if len(set(names)) != len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise URDFError(f"two joints are named {', '.join(map(repr, twice))}; each joint needs a name of its own")
     joint_above: dict[str, Any] = {}
     for joint in robot.joints:
         if joint.child in joint_above:
@@ -127,6 +130,21 @@ def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None =
     if not any(joint.movable for joint in chain):
         raise URDFError(f"the chain from {base_link!r} to {tip_link!r} has no joint that moves")
     return ParsedChain(str(robot.name), base_link, tip_link, tuple(chain))
+
+
+def _well_formed(xml: bytes) -> bytes:
+    """XML in UTF-8, free of document types: yourdfpy would repair broken text, into another robot."""
+    from lxml import etree
+
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
+    try:
+        root = etree.fromstring(xml, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise URDFError(f"cannot be read as a URDF: {error}") from error
+    information = root.getroottree().docinfo
+    if information.doctype or information.internalDTD is not None:
+        raise URDFError("the URDF declares a document type or an entity; plain XML is expected (expand it first)")
+    return etree.tostring(root, encoding="utf-8")
 
 
 def _parse_with_yourdfpy(xml: bytes) -> Any:
@@ -158,6 +176,8 @@ def _only(candidates: list[str], label: str, what: str) -> str:
 
 def _convert(joint: Any) -> ChainJoint:
     origin = np.eye(4) if joint.origin is None else np.array(joint.origin, dtype=float)
+    if not np.isfinite(origin).all():
+        raise URDFError(f"joint {joint.name!r} has an origin that is not finite")
     if joint.type == "fixed":
         return ChainJoint(joint.name, "fixed", joint.child, origin, np.array([1.0, 0.0, 0.0]))
     if joint.type not in MOVABLE:
@@ -165,7 +185,7 @@ def _convert(joint: Any) -> ChainJoint:
     # URDF's default axis is x
     axis = np.array([1.0, 0.0, 0.0]) if joint.axis is None else np.array(joint.axis, dtype=float)
     length = np.linalg.norm(axis)
-    if not (np.isfinite(origin).all() and np.isfinite(length) and length > 1e-9):
+    if not (axis.shape == (3,) and np.isfinite(length) and length > 1e-9):
         raise URDFError(f"joint {joint.name!r} has axis {axis.tolist()}; a finite axis of non-zero length is expected")
     limit = joint.limit
     velocity = float(limit.velocity) if limit is not None and limit.velocity else np.inf
