@@ -80,6 +80,12 @@ def make_pose(position: ArrayLike, rotation: ArrayLike) -> Array:
     return pose
 
 
+def invert_pose(pose: Array) -> Array:
+    """Inverses (..., 4, 4) of poses (..., 4, 4)."""
+    inverse_rotation = np.swapaxes(pose[..., :3, :3], -1, -2)
+    return make_pose(-(inverse_rotation @ pose[..., :3, 3, None])[..., 0], inverse_rotation)
+
+
 def pose_error(measured: ArrayLike, model: ArrayLike) -> Array:
     """Pose error (p - p~, log(R R~^T)) (..., 6) [m, rad], base frame, of measured against model poses (..., 4, 4)."""
     measured = np.asarray(measured, dtype=float)

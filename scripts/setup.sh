@@ -223,7 +223,7 @@ if [ "$(cat install/stamp 2>/dev/null)" != "$overlay_hash" ]; then
         # Humble finds Python by its older name.
         cmake_arguments+=("-DPYTHON_EXECUTABLE=$venv/bin/python" --no-warn-unused-cli)
     fi
-    PATH=$venv/bin:$PATH "$colcon" --log-base "$log" build \
+    PATH=$venv/bin:$PATH "$colcon" --log-base "$log" build --cmake-force-configure \
         --base-paths "$root" --packages-select crisp_ik --symlink-install \
         --build-base "$root/build" --install-base "$root/install" \
         --cmake-args "${cmake_arguments[@]}" >"$log/build.log" 2>&1 || {

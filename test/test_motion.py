@@ -58,6 +58,14 @@ def test_points_that_are_over_are_left_out(panda, still):
         plan_motion(panda, 3.0, still, 0.0, [1.0, 2.0], points)
 
 
+def test_a_command_that_is_a_little_late_is_caught_up_with_within_the_joints_speed(panda, still):
+    target = panda.rest + 0.1
+    motion = plan_motion(panda, 1.05, still, 0.0, [1.0], [target])
+    np.testing.assert_allclose(motion.at(1.05), panda.rest)
+    np.testing.assert_allclose(motion.at(motion.end), target)
+    assert np.all(np.abs(motion.velocity(1.051)) <= panda.velocity * (1.0 + 1e-9))
+
+
 @pytest.mark.parametrize(
     ("times", "points", "word"),
     [

@@ -182,3 +182,13 @@ def test_check_pose_returns_contiguous_floats_without_changing_them():
     assert checked.dtype == np.float64
     assert checked.flags.c_contiguous
     np.testing.assert_array_equal(checked, np.eye(4))
+
+
+def test_inverse_of_a_pose_undoes_it():
+    from crisp_ik_ros.transforms import invert_pose, matrix_from_euler
+
+    rng = np.random.default_rng(0)
+    poses = np.tile(np.eye(4), (3, 2, 1, 1))
+    poses[..., :3, :3] = matrix_from_euler(rng.uniform(-3.0, 3.0, (6, 3))).reshape(3, 2, 3, 3)
+    poses[..., :3, 3] = rng.normal(size=(3, 2, 3))
+    np.testing.assert_allclose(invert_pose(poses), np.linalg.inv(poses), atol=1e-12)

@@ -42,12 +42,12 @@ def draw_demo(
 
     (_, first), *_ = paths.items()
     arm.reset(posture)
-    pictures = [_scene(arm, targets, first, 1280, 1000, Camera(target=(0.0, 0.27, 0.33)), 0.0012)]
+    pictures = [_scene(arm, targets, first, 1024, 800, Camera(target=(0.0, 0.27, 0.33)), 0.0012)]
     # Upright, the arm is out of the close-ups' way.
     arm.reset(np.clip(np.zeros(arm.robot.dof), arm.robot.lower, arm.robot.upper))
     view = replace(close_up(np.concatenate([targets, *paths.values()])), field_of_view=20.0)
     for tool in paths.values():
-        pictures.append(_scene(arm, targets, tool, 640, 500, view, 0.0007))
+        pictures.append(_scene(arm, targets, tool, 512, 400, view, 0.0007))
 
     figure = Figure(figsize=(12.0, 6.6), dpi=120)
     FigureCanvasAgg(figure)

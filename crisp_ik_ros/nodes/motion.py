@@ -17,6 +17,10 @@ CUBIC_PEAK = 1.5
 LIMIT_SLACK = 1e-6
 
 
+# A command that was over longer ago than this is stale [s].
+LATEST = 0.1
+
+
 @dataclass(frozen=True)
 class Motion:
     """Commanded positions over time, as a joint trajectory controller interpolates them.
@@ -101,7 +105,7 @@ def plan_motion(
     ------
     InvalidInputError
         When there is no point, shapes are wrong, times do not increase, a value is not finite or outside the limits, or
-        all points are over.
+        all points were over more than ``LATEST`` ago.
     """
     times = start + np.asarray(times_from_start, dtype=float)
     if len(times) == 0:
@@ -126,7 +130,12 @@ def plan_motion(
         if times[-1] == start:
             # A single point "now": jump there, as fast as the arm can.
             return Motion(np.array([now]), wanted[-1:])
-        raise InvalidInputError("points", f"a last point {now - times[-1]:.3f} s in the past", "a point still to come")
+        late = now - times[-1]
+        if late > LATEST:
+            raise InvalidInputError("points", f"a last point {late:.3f} s in the past", f"at most {LATEST} s")
+        # A little late is better than never: the arm catches up as fast as its joints may.
+        duration = segment_duration(wanted[-1] - current.at(now), robot.velocity, 1.0, 1e-3)
+        return Motion(np.array([now, now + duration]), np.vstack([current.at(now), wanted[-1]]))
     all_times = np.concatenate([[now], times[later]])
     all_positions = np.vstack([current.at(now), wanted[later]])
     if not any(given):

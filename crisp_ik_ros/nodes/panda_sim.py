@@ -112,7 +112,9 @@ class PandaSim(ManagedNode):
             self._time = now - self._arm.time_step
         while self._time + self._arm.time_step <= now:
             self._time += self._arm.time_step
-            self._arm.command(self._motion.at(self._time))
+            # Where the arm is to be after this step, and how fast: without, the motors would trail the motion.
+            ahead = self._time + self._arm.time_step
+            self._arm.command(self._motion.at(ahead), self._motion.velocity(ahead))
             self._arm.step()
         stamp = time_message(self._time)
         position, velocity, effort = self._arm.joint_state()

@@ -17,7 +17,7 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import read_urdf
 from crisp_ik_ros.simulation.camera import Camera, color_bare_meshes, take_picture
 from crisp_ik_ros.simulation.loading import portable_urdf, quiet
-from crisp_ik_ros.transforms import Array, make_pose, matrix_from_quaternion, quaternion_from_matrix
+from crisp_ik_ros.transforms import Array, invert_pose, make_pose, matrix_from_quaternion, quaternion_from_matrix
 
 # Share of the position error that a motor makes good in one time step. PyBullet's default of 0.1 trails a moving target
 # by 40 ms, this by half of it; with more, a Panda still swings a second after a jump of 0.3 rad in all joints.
@@ -131,7 +131,7 @@ class PyBulletArm:
 
     def tip_pose(self) -> Array:
         """True pose (4, 4) of the tool in the base link frame [m], as the arm stands now."""
-        return _inverse(self._link_pose(self._base_index)) @ self._link_pose(self._tip_index)
+        return invert_pose(self._link_pose(self._base_index)) @ self._link_pose(self._tip_index)
 
     def forward_kinematics(
         self, configurations: ArrayLike, progress: Callable[[int, int], None] | None = None
@@ -164,7 +164,7 @@ class PyBulletArm:
                 progress(i + 1, count)
         self._place(positions, velocities)
         base = self._link_pose(self._base_index)
-        return _inverse(base) @ make_pose(frames[:, :3], matrix_from_quaternion(frames[:, 3:]))
+        return invert_pose(base) @ make_pose(frames[:, :3], matrix_from_quaternion(frames[:, 3:]))
 
     def image(
         self,
@@ -310,7 +310,7 @@ class PyBulletArm:
         # Of the root link PyBullet tells the centre of mass.
         center = _pose(*bullet.getBasePositionAndOrientation(self._body, physicsClientId=client))
         dynamics = bullet.getDynamicsInfo(self._body, -1, physicsClientId=client)
-        return center @ _inverse(_pose(dynamics[3], dynamics[4]))
+        return center @ invert_pose(_pose(dynamics[3], dynamics[4]))
 
 
 def _import_pybullet() -> Any:
@@ -324,8 +324,3 @@ def _import_pybullet() -> Any:
 
 def _pose(position: ArrayLike, quaternion: ArrayLike) -> Array:
     return make_pose(position, matrix_from_quaternion(quaternion))
-
-
-def _inverse(pose: Array) -> Array:
-    rotation = pose[:3, :3].T
-    return make_pose(-rotation @ pose[:3, 3], rotation)
