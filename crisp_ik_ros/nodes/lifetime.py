@@ -84,3 +84,14 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
             node.close()
             node.destroy_node()
         rclpy.try_shutdown()
+        ignore_signals()
+
+
+def ignore_signals() -> None:
+    """Let nothing interrupt the end of the process.
+
+    A launch that ends because one node has sends SIGINT to nodes that have had one already; while the interpreter takes
+    itself down, that one would kill it.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -19,7 +19,7 @@ from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.nodes.description import bias_of, robot_of, urdf_path
-from crisp_ik_ros.nodes.lifetime import USER_ERRORS
+from crisp_ik_ros.nodes.lifetime import USER_ERRORS, ignore_signals
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
 from crisp_ik_ros.nodes.serving import describe
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -130,8 +130,7 @@ def _readable(validation: dict[str, Any]) -> str:
 
 def _interrupt(*_: object) -> None:
     # Once is enough: a second signal must not disturb the clearing up.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    ignore_signals()
     raise KeyboardInterrupt
 
 
