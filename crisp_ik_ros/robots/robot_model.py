@@ -15,7 +15,7 @@ from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
 from crisp_ik_ros.robots.urdf import ChainJoint, parse_chain, read_urdf
-from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.transforms import Array, check_pose
 
 # Franka's published limits; the URDF of pybullet_data has wider ones.
 PANDA_LOWER = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
@@ -154,6 +154,18 @@ class RobotModel:
                 joint = replace(joint, lower=float(low), upper=float(high))
             joints.append(joint)
         return self._replaced(joints)
+
+    def with_base(self, pose: ArrayLike) -> RobotModel:
+        """Return the same robot standing at a pose (4, 4) [m] of another frame, in which its tool poses then are.
+
+        Raises
+        ------
+        InvalidInputError
+            When the pose is none.
+        """
+        first, *others = self.joints
+        placed = replace(first, origin=check_pose(pose, "base") @ first.origin)
+        return self._replaced([placed, *others])
 
     def forward_kinematics(self, q: ArrayLike) -> Array:
         """Tip poses (..., 4, 4) [m], base frame, of configurations (..., J) [rad or m]."""
