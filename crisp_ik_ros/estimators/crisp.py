@@ -16,6 +16,7 @@ from crisp_ik_ros.estimators.training import (
     answer_error,
     configurations_of,
     held_out_errors,
+    nearness_exponent,
     regression_targets,
     support_of,
 )
@@ -31,6 +32,8 @@ from crisp_ik_ros.transforms import Array, check_pose
 
 # Support from which the data alone decides; below, the answer goes over to the model's smoothly.
 FULL_SUPPORT = 0.5
+# Support that counts as none: the data's share of an answer would be a thousandth.
+LEAST_SUPPORT = 0.01
 # Configurations of the nearest samples that a request without a seed starts from.
 NEAREST = 8
 # Fewer samples cannot be split.
@@ -66,6 +69,8 @@ class CRiSP(InverseKinematics):
     ----------
     kernel_ : Kernel
     penalty_ : float
+    nearness_ : float
+        Power that takes the kernel's value at the nearest sample to the scale of the data's spread, for ``support``.
     regression_ : KernelRidge, NystromRidge or FittedRegression
         Regression of (1, phi, |phi|^2, y) on the pose.
     center_configurations_ : (m, J)
@@ -151,6 +156,7 @@ class CRiSP(InverseKinematics):
         self.loss_ = loss
         self.kernel_ = kernel
         self.penalty_ = float(penalty)
+        self.nearness_ = nearness_exponent(kernel, dataset.poses)
         self.regression_ = regression
         self.center_configurations_ = np.clip(configurations[indices], self.robot.lower, self.robot.upper)
         self.samples_ = count
@@ -215,8 +221,8 @@ class CRiSP(InverseKinematics):
         fallback = self.loss_.fallback(self.robot, pose)
         # The data covers a pose where the scores add up to 1 and a sample is near; a smooth kernel carries the former
         # far out.
-        support = min(support_of(total), nearest)
-        if support <= 0.0:
+        support = min(support_of(total), nearest**self.nearness_)
+        if support < LEAST_SUPPORT:
             # s <= 0 has no least-squares form; far from the data there is only the model.
             if fallback is None:
                 return None

@@ -7,7 +7,8 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.losses.loss import Loss
-from crisp_ik_ros.regression.selection import Criterion
+from crisp_ik_ros.regression.kernels import Kernel
+from crisp_ik_ros.regression.selection import Criterion, spread
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, pose_error
 
@@ -93,6 +94,24 @@ def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) ->
     if loss.orientation_weight > 0.0:
         result["orientation_rms"] = _root_mean_square(error[:, 3:]) / loss.orientation_weight
     return result
+
+
+def nearness_exponent(kernel: Kernel, poses: Array) -> float:
+    """Power of a kernel's value that falls off over the spread of the samples' poses instead of its length scales.
+
+    A smooth kernel has length scales far longer than the data is wide; its value says little of how near the data is.
+    One spread away from the nearest sample the power of a Gaussian is about 0.6, two away 0.14.
+    """
+    position_spread, angle_spread = spread(poses)
+    ratios = [
+        scale / extent
+        for scale, extent in (
+            (kernel.position_length_scale, position_spread),
+            (kernel.orientation_length_scale, angle_spread),
+        )
+        if np.isfinite(scale) and extent > 1e-9
+    ]
+    return max(1.0, float(np.prod(ratios)) if len(ratios) == 2 else float(np.prod(ratios)) ** 2)
 
 
 def support_of(total: float) -> float:

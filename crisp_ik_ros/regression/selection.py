@@ -15,6 +15,11 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 
 # Samples used to choose: enough to rank the candidates, few enough to do it in seconds.
 TRAINING_SAMPLES, VALIDATION_SAMPLES = 1000, 300
+# Samples used to refine the choice.
+REFINEMENT_SAMPLES = 3000
+# A squared error below that of the best measuring device, (10 um, 10 urad): smaller ones are alike, and the smoother
+# candidate carries farther between and beyond the samples.
+NEGLIGIBLE = 1e-10
 
 SCALE_FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0)
 # n * penalty, the ridge itself: noise variance over signal variance, which does not change with n.
@@ -55,7 +60,8 @@ def choose_hyperparameters(
     """Choose what is not given by the error on a validation split.
 
     First a common factor of both length scales together with the ridge, then each length scale alone, then the ridge
-    once more.
+    once more, and, where there are many samples, both again on more of them. Among errors that are negligible the
+    longest length scales win.
 
     Parameters
     ----------
@@ -79,15 +85,11 @@ def choose_hyperparameters(
     """
     order = np.random.default_rng(seed).permutation(len(poses))
     held_out = min(max(len(poses) // 4, 1), VALIDATION_SAMPLES)
-    validation, training = order[:held_out], order[held_out : held_out + TRAINING_SAMPLES]
-    position_spread, angle_spread = spread(poses[training])
-    cache: dict[tuple, float] = {}
-
-    def error_of(candidate: Kernel, value: float) -> float:
-        key = (*candidate.parameters().values(), value)
-        if key not in cache:
-            cache[key] = _validation_error(candidate, value, poses, targets, training, validation, criterion)
-        return cache[key]
+    validation, remaining = order[:held_out], order[held_out:]
+    position_spread, angle_spread = spread(poses[remaining[:TRAINING_SAMPLES]])
+    ridges = RIDGES if ridge is None else (ridge,)
+    searching = isinstance(kernel, str)
+    factors = SCALE_FACTORS if searching else (1.0,)
 
     def make(position_factor: float, orientation_factor: float) -> Kernel:
         if not isinstance(kernel, str):
@@ -97,27 +99,47 @@ def choose_hyperparameters(
         orientation = orientation_factor * angle_spread if angle_spread > 1e-9 else np.inf
         return make_kernel(kernel, position, orientation)
 
-    ridges = RIDGES if ridge is None else (ridge,)
-    factors = SCALE_FACTORS if isinstance(kernel, str) else (1.0,)
     best = (np.inf, 1.0, 1.0, ridges[0])
-    stages: list[Callable[[], list[tuple[float, float, float]]]] = [
-        lambda: [(f, f, value) for f in factors for value in ridges],
-        lambda: [(best[1], best[2] * f, best[3]) for f in (0.25, 0.5, 2.0, 4.0) if len(factors) > 1],
-        lambda: [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0) if len(factors) > 1],
-        lambda: [(best[1], best[2], best[3] * f) for f in (0.1, 10.0) if ridge is None],
+    few, many = remaining[:TRAINING_SAMPLES], remaining[:REFINEMENT_SAMPLES]
+    refine = len(many) > 2 * len(few) and (searching or ridge is None)
+    # Each stage: the samples to train on, and its candidates around the best of the stages before.
+    stages: list[tuple[np.ndarray, Callable[[], list[tuple[float, float, float]]]]] = [
+        (few, lambda: [(f, f, value) for f in factors for value in ridges]),
+        (few, lambda: [(best[1], best[2] * f, best[3]) for f in (0.25, 0.5, 2.0, 4.0) if searching]),
+        (few, lambda: [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0) if searching]),
+        (few, lambda: [(best[1], best[2], best[3] * f) for f in (0.1, 10.0) if ridge is None]),
+        # More samples bear shorter length scales.
+        (
+            many,
+            lambda: [
+                (best[1] * f, best[2] * f, best[3] * g)
+                for f in ((1.0, 0.5, 0.25) if searching else (1.0,))
+                for g in ((1.0, 0.01, 100.0) if ridge is None else (1.0,))
+                if refine
+            ],
+        ),
     ]
-    done, total = 0, sum(len(stage()) for stage in stages)
-    for stage in stages:
-        for candidate in stage():
-            error = error_of(make(candidate[0], candidate[1]), candidate[2])
-            if error < best[0]:
+    done, total = 0, sum(len(candidates()) for _, candidates in stages)
+    for training, candidates in stages:
+        found = candidates()
+        if training is many and found:
+            best = (np.inf, *best[1:])
+        for candidate in found:
+            chosen = make(candidate[0], candidate[1])
+            error = _validation_error(chosen, candidate[2], poses, targets, training, validation, criterion)
+            if _rank(error, candidate) < _rank(best[0], best[1:]):
                 best = (error, *candidate)
             done += 1
             if progress is not None:
                 progress(done, total)
     if not np.isfinite(best[0]):
         raise RegressionError("no candidate of length scales and penalty gives a finite validation error")
-    return Selection(make(best[1], best[2]), best[3], float(best[0]), len(cache))
+    return Selection(make(best[1], best[2]), best[3], float(best[0]), done)
+
+
+def _rank(error: float, candidate: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Order of candidates: by error, and where nobody could measure a difference, the smoother one first."""
+    return max(error, NEGLIGIBLE), -candidate[0] * candidate[1], error
 
 
 def _validation_error(

@@ -16,6 +16,9 @@ from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.simulation.regions import Region, Workspace
 from crisp_ik_ros.transforms import Array
 
+# Decimals of a configuration: finer than any encoder, and coarse enough that machines that round differently record the
+# same one.
+DIGITS = 9
 # Targets drawn at a time. A constant: the random numbers a sample gets would depend on it.
 BLOCK = 1000
 # When to give up: so many draws, and not this share of them reached.
@@ -76,7 +79,8 @@ def sample(
             raise InvalidInputError(name, value, "a number above 0")
     rng = np.random.default_rng(seed)
     if isinstance(region, Workspace):
-        configurations = arm.robot.random_configurations(count, rng)
+        configurations = np.round(arm.robot.random_configurations(count, rng), DIGITS)
+        configurations = np.clip(configurations, arm.robot.lower, arm.robot.upper)
         return Dataset(configurations, arm.forward_kinematics(configurations, progress), arm.robot.joint_names)
     solve = _solver(arm, rest)
     kept_configurations: list[Array] = []
@@ -84,7 +88,8 @@ def sample(
     drawn = done = 0
     while done < count:
         targets = region.draw(rng, BLOCK)
-        configurations = np.array([solve(target) for target in targets])
+        configurations = np.round([solve(target) for target in targets], DIGITS)
+        configurations = np.clip(configurations, arm.robot.lower, arm.robot.upper)
         poses = arm.forward_kinematics(configurations)
         position_error, orientation_error = tool_errors(targets, poses)
         reached = (position_error <= position_tolerance) & (orientation_error <= orientation_tolerance)
