@@ -63,7 +63,13 @@ Triple = tuple[float, float, float]
 
 @app.command()
 def sample(
-    output: Annotated[Path, typer.Argument(help="File to write: .npz, or .csv.")],
+    output: Annotated[Path, typer.Argument(help="File to write: .npz, or .csv. With --preset: a folder.")],
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            help="One of the paper's datasets, whole: 'planar', 'panda-torus' or 'panda-box'. Files and sums."
+        ),
+    ] = None,
     robot: Robot = "panda",
     base_link: BaseLink = "",
     tip_link: TipLink = "",
@@ -87,6 +93,9 @@ def sample(
 
     The robot may be biased: then its poses are not what its URDF says, as with a real one.
     """
+    if preset is not None:
+        _show(commands.sample_preset(preset, output, _bar(preset, as_json)), as_json)
+        return
     summary = commands.sample_dataset(
         commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
         commands.make_region(region.value, center, size),
@@ -211,6 +220,21 @@ def demo(
     summary = run_demo(out, quiet=as_json)
     if as_json:
         print(json.dumps(summary))
+
+
+@app.command()
+def reproduce(
+    name: Annotated[str, typer.Argument(help="What to reproduce: 'table2' (the Panda under bias).")] = "table2",
+    out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
+    quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of most of an hour.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of centers and of random signs.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Measure a table of the paper anew, with every method, and set it beside the printed figures."""
+    from crisp_ik_ros.experiments.reproduce import reproduce as run
+
+    table, text = run(name, out, quick, seed, _bar(name, as_json))
+    print(json.dumps(table) if as_json else f"{text}\nWritten to {out}")
 
 
 @app.command()

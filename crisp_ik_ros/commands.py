@@ -91,6 +91,17 @@ def sample_dataset(
     }
 
 
+def sample_preset(name: str, folder: Path, progress: Progress | None) -> dict[str, Any]:
+    """Write one of the paper's datasets to ``folder``, and say whether its bytes are the published ones."""
+    from crisp_ik_ros.experiments.presets import published_checksums, write_preset
+
+    sums, published = write_preset(name, folder, progress), published_checksums()
+    return {
+        file: {"sha256": sum_, "as published": "yes" if published.get(file) == sum_ else "no"}
+        for file, sum_ in sums.items()
+    }
+
+
 def train_model(
     robot: SimulatedRobot,
     output: Path,

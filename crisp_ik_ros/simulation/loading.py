@@ -12,7 +12,10 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
+
+from crisp_ik_ros.errors import SimulationError
 
 _lock = threading.Lock()
 
@@ -45,6 +48,26 @@ def portable_urdf(xml: bytes, folder: Path | None) -> bytes:
         if length > 0.0:
             axis.set("xyz", " ".join(repr(value / length) for value in vector))
     return ElementTree.tostring(root)
+
+
+def load_body(bullet: Any, client: int, xml: bytes, name: str) -> int:
+    """Load a URDF that stands fixed into a PyBullet world; return PyBullet's number of the body.
+
+    Raises
+    ------
+    SimulationError
+        When PyBullet cannot, with what it said of the robot called ``name``.
+    """
+    flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_MATERIAL_COLORS_FROM_MTL
+    body = -1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "robot.urdf"
+        path.write_bytes(xml)
+        with quiet() as said, contextlib.suppress(bullet.error):
+            body = bullet.loadURDF(str(path), useFixedBase=True, flags=flags, physicsClientId=client)
+    if body < 0:
+        raise SimulationError(f"PyBullet cannot load the URDF of {name!r}. {' '.join(said)}")
+    return body
 
 
 def has_materials(mesh: Path) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,10 @@ from crisp_ik_ros.robots.bias import bias_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import read_urdf
 from crisp_ik_ros.simulation.camera import Camera, color_bare_meshes, take_picture
-from crisp_ik_ros.simulation.loading import portable_urdf, quiet
-from crisp_ik_ros.transforms import Array, invert_pose, make_pose, matrix_from_quaternion, quaternion_from_matrix
+from crisp_ik_ros.simulation.links import link_pose, null_space_inverse_kinematics
+from crisp_ik_ros.simulation.loading import load_body, portable_urdf, quiet
+from crisp_ik_ros.simulation.meshes import add_visual_mesh
+from crisp_ik_ros.transforms import Array, check_pose, invert_pose, make_pose, matrix_from_quaternion
 
 # Share of the position error that a motor makes good in one time step. PyBullet's default of 0.1 trails a moving target
 # by 40 ms, this by half of it; with more, a Panda still swings a second after a jump of 0.3 rad in all joints.
@@ -82,7 +83,7 @@ class PyBulletArm:
         self._bullet = _import_pybullet()
         try:
             self._connect(gui, gravity)
-            self._body = self._load(portable_urdf(xml, folder))
+            self._body = load_body(self._bullet, self._client, portable_urdf(xml, folder), robot.name)
             self._find_joints()
             color_bare_meshes(self._bullet, self._client, self._body)
         except BaseException:
@@ -166,6 +167,42 @@ class PyBulletArm:
         base = self._link_pose(self._base_index)
         return invert_pose(base) @ make_pose(frames[:, :3], matrix_from_quaternion(frames[:, 3:]))
 
+    def inverse_kinematics(
+        self,
+        pose: ArrayLike,
+        seed: ArrayLike | None = None,
+        rest: ArrayLike | None = None,
+        iterations: int = 20000,
+        residual: float = 1e-5,
+    ) -> Array:
+        """Configuration (J,) by PyBullet's null-space damped least squares on the true arm; not always in the limits.
+
+        The simulation is left as it was.
+
+        Parameters
+        ----------
+        pose : (4, 4)
+            Target of the tool in the base link frame [m].
+        seed, rest : (J,), optional
+            Where to start, and where redundancy is pulled to [rad or m]; default: the robot's rest pose.
+        iterations, residual
+            Largest number of iterations, and the residual at which PyBullet ends.
+        """
+        pose = check_pose(pose)
+        if pose.shape != (4, 4):
+            raise InvalidInputError("pose", f"shape {pose.shape}", "(4, 4)")
+        seed, rest = (self.robot.rest if one is None else self._one(one, "seed or rest") for one in (seed, rest))
+        positions, velocities, _ = self._raw_state()
+        self._place(seed)
+        try:
+            target = self._link_pose(self._base_index) @ pose
+            return null_space_inverse_kinematics(
+                self._bullet, self._client, self._body, self._tip_index, target, self._joints, self.robot.lower,
+                self.robot.upper, rest, iterations, residual,
+            )  # fmt: skip
+        finally:
+            self._place(positions, velocities)
+
     def image(
         self,
         width: int = 640,
@@ -190,21 +227,7 @@ class PyBulletArm:
             Red, green, blue, opacity, 0 to 1.
         """
         base = self._link_pose(self._base_index)
-        shape = self._bullet.createVisualShape(
-            self._bullet.GEOM_MESH,
-            vertices=np.asarray(vertices, dtype=float).tolist(),
-            indices=np.asarray(triangles).ravel().tolist(),
-            normals=np.asarray(normals, dtype=float).tolist(),
-            rgbaColor=np.asarray(color, dtype=float).tolist(),
-            physicsClientId=self._client,
-        )
-        return self._bullet.createMultiBody(
-            baseMass=0.0,
-            baseVisualShapeIndex=shape,
-            basePosition=base[:3, 3].tolist(),
-            baseOrientation=quaternion_from_matrix(base[:3, :3]).tolist(),
-            physicsClientId=self._client,
-        )
+        return add_visual_mesh(self._bullet, self._client, base, vertices, triangles, normals, color)
 
     def remove(self, body: int) -> None:
         """Take away what ``add_mesh`` has added."""
@@ -231,19 +254,6 @@ class PyBulletArm:
             raise SimulationError(f"PyBullet does not start; {hint} {' '.join(said)}")
         self._bullet.setTimeStep(self.time_step, physicsClientId=self._client)
         self._bullet.setGravity(0.0, 0.0, -9.81 if gravity else 0.0, physicsClientId=self._client)
-
-    def _load(self, xml: bytes) -> int:
-        bullet = self._bullet
-        flags = bullet.URDF_USE_INERTIA_FROM_FILE | bullet.URDF_USE_MATERIAL_COLORS_FROM_MTL
-        body = -1
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "robot.urdf"
-            path.write_bytes(xml)
-            with quiet() as said, contextlib.suppress(bullet.error):
-                body = bullet.loadURDF(str(path), useFixedBase=True, flags=flags, physicsClientId=self._client)
-        if body < 0:
-            raise SimulationError(f"PyBullet cannot load the URDF of {self.robot.name!r}. {' '.join(said)}")
-        return body
 
     def _find_joints(self) -> None:
         bullet, client, body = self._bullet, self._client, self._body
@@ -302,15 +312,7 @@ class PyBulletArm:
         return position, velocity, effort
 
     def _link_pose(self, link: int) -> Array:
-        """Pose (4, 4) in the world of a link's URDF frame; -1 is the root link."""
-        bullet, client = self._bullet, self._client
-        if link >= 0:
-            state = bullet.getLinkState(self._body, link, computeForwardKinematics=1, physicsClientId=client)
-            return _pose(state[4], state[5])
-        # Of the root link PyBullet tells the centre of mass.
-        center = _pose(*bullet.getBasePositionAndOrientation(self._body, physicsClientId=client))
-        dynamics = bullet.getDynamicsInfo(self._body, -1, physicsClientId=client)
-        return center @ invert_pose(_pose(dynamics[3], dynamics[4]))
+        return link_pose(self._bullet, self._client, self._body, link)
 
 
 def _import_pybullet() -> Any:
@@ -320,7 +322,3 @@ def _import_pybullet() -> Any:
     except ImportError as error:
         raise MissingDependencyError("simulation needs pybullet: pip install pybullet") from error
     return pybullet
-
-
-def _pose(position: ArrayLike, quaternion: ArrayLike) -> Array:
-    return make_pose(position, matrix_from_quaternion(quaternion))

@@ -1,0 +1,117 @@
+"""Our figures beside the printed ones: as lines of text, as CSV, and as a picture."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BIAS_KINDS = {"joint_bias_deg": "joint bias [deg]", "link_bias_mm": "link bias [mm]"}
+QUANTITIES = {"position_mm": "position [mm]", "orientation_1e-4rad": "orientation [1e-4 rad]"}
+# Line style of each method: told apart in grey too.
+STYLES = {
+    "crisp_fk": ("CRiSP-FK, as printed", "o-", "0.0"),
+    "crisp_fk_chordal": ("CRiSP-FK, chordal", "s-", "#1f6fc4"),
+    "residual": ("residual", "D-", "#d1495b"),
+    "sdls": ("SDLS", "^--", "0.45"),
+    "pybullet": ("PyBullet DLS", "v:", "0.6"),
+    "calibration": ("calibration", "x-.", "#2e8b57"),
+}
+# Errors below this are drawn here: a logarithmic axis has no zero.
+FLOOR = 1e-5
+
+
+def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
+    """Each cell of Table 2: bias kind, quantity, bias, trajectory, and its methods."""
+    for kind in BIAS_KINDS:
+        for quantity, rows in table.get(kind, {}).items():
+            for bias, trajectories in rows.items():
+                for trajectory, methods in trajectories.items():
+                    yield kind, quantity, bias, trajectory, methods
+
+
+def printed_cell(printed: dict[str, Any], kind: str, quantity: str, bias: str, trajectory: str, method: str) -> Any:
+    """Return the printed mean of a cell, or None where the paper has none."""
+    found = printed["table2"][kind][quantity].get(bias, {}).get(trajectory, {}).get(method)
+    return None if found is None else found["mean"]
+
+
+def table2_rows(table: dict[str, Any], printed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row a cell and method: our means in both conventions, deviations, and the printed mean."""
+    return [
+        {
+            "bias_kind": kind,
+            "bias": float(bias),
+            "quantity": quantity,
+            "trajectory": trajectory,
+            "method": method,
+            **values,
+            "printed_mean": printed_cell(printed, kind, quantity, bias, trajectory, method),
+        }
+        for kind, quantity, bias, trajectory, methods in cells(table)
+        for method, values in methods.items()
+    ]
+
+
+def write_csv(rows: list[dict[str, Any]], path: Path) -> None:
+    """Write rows with a header line."""
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def table2_text(table: dict[str, Any], printed: dict[str, Any]) -> str:
+    """Lines that set ours beside the printed figures, in the authors' convention (mean L1), which those are in."""
+    lines = ["Means in the authors' convention (L1); in brackets the printed figure."]
+    for kind, quantity, bias, trajectory, methods in cells(table):
+        texts = []
+        for method, values in methods.items():
+            wanted = printed_cell(printed, kind, quantity, bias, trajectory, method)
+            texts.append(f"{method} {values['mean_l1']:.3g}" + (f" ({wanted:g})" if wanted is not None else ""))
+        label = f"{QUANTITIES[quantity]}, {BIAS_KINDS[kind]} {bias}, {trajectory}"
+        lines.append(f"{label:<62} {'  '.join(texts)}")
+    return "\n".join(lines)
+
+
+def draw_table2(table: dict[str, Any], printed: dict[str, Any], path: Path) -> None:
+    """Error against bias, a panel for each quantity and trajectory: ours as lines, the printed CRiSP-FK as rings."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    for kind, axis_label in BIAS_KINDS.items():
+        figure = Figure(figsize=(13.0, 6.4), dpi=120)
+        FigureCanvasAgg(figure)
+        rows = table[kind]
+        trajectories = list(next(iter(next(iter(rows.values())).values())))
+        panels = figure.subplots(len(QUANTITIES), len(trajectories), sharex=True, sharey="row")
+        for line, (quantity, quantity_label) in enumerate(QUANTITIES.items()):
+            biases = sorted(rows[quantity], key=float)
+            places = np.arange(len(biases))
+            for column, trajectory in enumerate(trajectories):
+                axes = panels[line, column]
+                for method, (label, style, color) in STYLES.items():
+                    values = [rows[quantity][bias][trajectory][method]["mean_l1"] for bias in biases]
+                    axes.plot(places, np.maximum(values, FLOOR), style, color=color, label=label, markersize=5)
+                known = [printed_cell(printed, kind, quantity, bias, trajectory, "crisp_fk") for bias in biases]
+                shown = [(place, value) for place, value in zip(places, known, strict=True) if value is not None]
+                if shown:
+                    axes.plot(
+                        *zip(*shown, strict=True), "o", mfc="none", mec="0.0", markersize=11, label="paper's CRiSP-FK"
+                    )
+                axes.set_yscale("log")
+                axes.set_xticks(places, biases)
+                axes.grid(alpha=0.3)
+                if line == 0:
+                    axes.set_title(trajectory)
+                if line == len(QUANTITIES) - 1:
+                    axes.set_xlabel(axis_label)
+                if column == 0:
+                    axes.set_ylabel(f"{quantity_label}, mean L1")
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=9)
+        figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
+        figure.savefig(path.with_name(f"{path.stem}_{kind.split('_')[0]}{path.suffix}"))

@@ -1,0 +1,145 @@
+"""The reproduction's setting and its smallest possible run."""
+
+import csv
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from crisp_ik_ros import Dataset, RobotModel
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.experiments import presets, reproduce, table2
+from crisp_ik_ros.experiments.paper import (
+    STANDING,
+    biased_model,
+    panda_trajectories,
+    path_errors,
+    printed_tables,
+    standing,
+    standing_panda,
+)
+from crisp_ik_ros.experiments.side_by_side import printed_cell
+from crisp_ik_ros.transforms import euler_from_matrix, make_pose, matrix_from_euler
+
+
+def test_trajectories_are_where_the_authors_have_them():
+    paths = panda_trajectories(points=200)
+    # Their generator: angle over 6 turns, z down and up again by 6 cm around (0, 0.044, -0.45); yaw 0.
+    angle = np.linspace(0.0, 12.0 * np.pi, 200)
+    along = np.concatenate([np.linspace(0.03, -0.03, 100), np.linspace(-0.03, 0.03, 100)])
+    expected = np.column_stack([0.03 * np.cos(angle), 0.044 + 0.03 * np.sin(angle), -0.45 + along])
+    np.testing.assert_allclose(paths["S"][:, :3, 3], expected, atol=1e-12)
+    for name, yaw in (("S", 0.0), ("C0", 0.0), ("C-pi/4", -np.pi / 4), ("C+pi/4", np.pi / 4)):
+        euler = euler_from_matrix(paths[name][:, :3, :3])
+        np.testing.assert_allclose(euler, np.tile([np.pi / 2, 0.0, yaw], (200, 1)), atol=1e-12)
+
+
+def test_a_dataset_in_the_authors_frame_fits_the_robot_in_the_authors_frame():
+    robot, panda = standing_panda(), RobotModel.panda()
+    q = panda.random_configurations(5, np.random.default_rng(0))
+    moved = standing(Dataset(q, panda.forward_kinematics(q), panda.joint_names))
+    np.testing.assert_allclose(robot.forward_kinematics(q), moved.poses, atol=1e-12)
+    np.testing.assert_allclose(moved.poses, STANDING @ panda.forward_kinematics(q))
+
+
+def test_joint_bias_has_one_sign_and_link_bias_random_ones_of_one_size():
+    robot = standing_panda()
+    biased = biased_model(robot, joint_bias_deg=2.0)
+    np.testing.assert_allclose(
+        biased.forward_kinematics(robot.rest), robot.forward_kinematics(robot.rest + np.deg2rad(2.0)), atol=1e-12
+    )
+    shifted = biased_model(robot, link_bias_mm=3.0, seed=4)
+    steps = [b.origin[:3, 3] - a.origin[:3, 3] for a, b in zip(robot.joints, shifted.joints, strict=True)]
+    np.testing.assert_allclose(np.abs(steps), 0.003)
+    assert len(np.unique(np.sign(steps))) == 2
+
+
+def test_both_error_conventions_by_hand():
+    target = make_pose([0.1, 0.2, 0.3], matrix_from_euler([0.1, 0.0, 3.1]))[None]
+    reached = make_pose([0.1, 0.23, 0.26], matrix_from_euler([0.1, 0.0, -3.1]))[None]
+    errors = path_errors(target, reached)
+    assert errors["position"][0] == pytest.approx(0.05)
+    assert errors["position_l1"][0] == pytest.approx(0.07)
+    # Over the wrap the yaws are 2 pi - 6.2 apart.
+    assert errors["orientation_l1"][0] == pytest.approx(2.0 * np.pi - 6.2)
+    assert errors["orientation"][0] == pytest.approx(2.0 * np.pi - 6.2)
+
+
+def test_printed_figures_are_the_papers():
+    printed = printed_tables()
+    assert printed_cell(printed, "joint_bias_deg", "position_mm", "1.0", "S", "crisp_fk") == 7.31
+    assert printed_cell(printed, "link_bias_mm", "orientation_1e-4rad", "30.0", "C+pi/4", "sdls") == 21.8
+    assert printed_cell(printed, "joint_bias_deg", "position_mm", "1.0", "S", "residual") is None
+
+
+@pytest.mark.parametrize("name", list(presets.PRESETS))
+def test_a_part_of_a_preset_is_drawn_anew_to_the_same_bytes_and_a_shorter_one_is_its_beginning(name, tmp_path):
+    for file, count in (("a.npz", 30), ("b.npz", 30), ("c.npz", 12)):
+        presets.make_part(name, "test", count).save(tmp_path / file)
+    assert (tmp_path / "a.npz").read_bytes() == (tmp_path / "b.npz").read_bytes()
+    longer, shorter = Dataset.load(tmp_path / "a.npz"), Dataset.load(tmp_path / "c.npz")
+    if name != "planar":  # configurations of a workspace are drawn in one go
+        np.testing.assert_array_equal(longer.configurations[:12], shorter.configurations)
+
+
+def test_the_planar_test_part_has_its_published_checksum(tmp_path):
+    path = tmp_path / "planar-test.npz"
+    presets.make_part("planar", "test").save(path)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == presets.published_checksums()[path.name]
+
+
+def test_every_part_has_a_published_checksum():
+    expected = {f"{name}-{part}.npz" for name in presets.PRESETS for part in presets.PARTS}
+    assert set(presets.published_checksums()) == expected
+
+
+def test_unknown_names_are_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="preset"):
+        presets.make_part("cube", "train")
+    with pytest.raises(InvalidInputError, match="part"):
+        presets.make_part("planar", "training")
+    with pytest.raises(InvalidInputError, match="table2"):
+        reproduce.reproduce("table9", tmp_path)
+
+
+@pytest.fixture(scope="module")
+def smallest(tmp_path_factory):
+    """Table 2 with two rows and few samples."""
+    out = tmp_path_factory.mktemp("reproduce")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table2, "QUICK", (400, 6, 200))
+        patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
+        patch.setattr(table2, "LINK_BIASES", (10.0,))
+        table, text = reproduce.reproduce("table2", out, quick=True)
+    return out, table, text
+
+
+def test_table_2_has_every_method_in_every_cell(smallest):
+    _, table, _ = smallest
+    for kind, biases in (("joint_bias_deg", ("0.0", "1.0")), ("link_bias_mm", ("10.0",))):
+        for quantity in ("position_mm", "orientation_1e-4rad"):
+            for bias in biases:
+                for trajectory in ("S", "C0", "C-pi/4", "C+pi/4"):
+                    assert set(table[kind][quantity][bias][trajectory]) == set(table2.METHODS)
+
+
+def test_residual_is_exact_where_the_model_is_right_and_far_ahead_of_it_where_it_is_wrong(smallest):
+    position = smallest[1]["joint_bias_deg"]["position_mm"]
+    for trajectory in ("S", "C0", "C-pi/4", "C+pi/4"):
+        assert position["0.0"][trajectory]["residual"]["mean"] < 0.01
+        biased = position["1.0"][trajectory]
+        assert biased["residual"]["mean"] < 0.3 * biased["sdls"]["mean"]
+        assert biased["sdls"]["mean"] > 15.0
+        assert biased["calibration"]["mean"] < 0.01
+
+
+def test_files_hold_the_table_and_the_pictures_are_drawn(smallest):
+    out, table, text = smallest
+    assert json.loads((out / "table2.json").read_text()) == table
+    with (out / "table2.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3 * 2 * 4 * len(table2.METHODS)
+    assert "(7.31)" in text
+    for kind in ("joint", "link"):
+        assert (out / f"table2_{kind}.png").stat().st_size > 20_000
