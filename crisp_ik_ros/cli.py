@@ -224,7 +224,7 @@ def demo(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="What to reproduce: 'table2' (the Panda under bias).")] = "table2",
+    name: Annotated[str, typer.Argument(help="'table1' (planar arm, learned methods) or 'table2' (Panda under bias).")],
     out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
     quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of most of an hour.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of centers and of random signs.")] = 0,

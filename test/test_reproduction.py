@@ -9,7 +9,7 @@ import pytest
 
 from crisp_ik_ros import Dataset, RobotModel
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.experiments import presets, reproduce, table2
+from crisp_ik_ros.experiments import presets, reproduce, table1, table2
 from crisp_ik_ros.experiments.paper import (
     STANDING,
     biased_model,
@@ -132,6 +132,28 @@ def test_residual_is_exact_where_the_model_is_right_and_far_ahead_of_it_where_it
         assert biased["residual"]["mean"] < 0.3 * biased["sdls"]["mean"]
         assert biased["sdls"]["mean"] > 15.0
         assert biased["calibration"]["mean"] < 0.01
+
+
+@pytest.fixture(scope="module")
+def smallest_table1(tmp_path_factory):
+    out = tmp_path_factory.mktemp("table1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(table1, "QUICK", (600, 12, 300))
+        table, text = reproduce.reproduce("table1", out, quick=True)
+    return out, table, text
+
+
+def test_table_1_shows_the_papers_claim_that_a_loss_through_the_kinematics_is_far_ahead(smallest_table1):
+    out, table, text = smallest_table1
+    for trajectory in ("eight", "circle"):
+        position = {method: mean for method, (mean, _) in table[trajectory]["position_cm"].items()}
+        assert set(position) == set(table1.METHODS)
+        assert position["residual"] < 1e-3 and position["crisp_fk_chordal"] < 1e-3
+        for other in ("nn", "ocsvm", "crisp_r"):
+            assert position[other] > 10.0 * position["crisp_fk"]
+    assert "(0.05 +- 0.04)" in text
+    assert json.loads((out / "table1.json").read_text()) == table
+    assert (out / "table1.png").stat().st_size > 20_000
 
 
 def test_files_hold_the_table_and_the_pictures_are_drawn(smallest):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -11,11 +12,20 @@ from typing import Any
 
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.experiments.paper import printed_tables
-from crisp_ik_ros.experiments.side_by_side import draw_table2, table2_rows, table2_text, write_csv
+from crisp_ik_ros.experiments.side_by_side import (
+    draw_table1,
+    draw_table2,
+    rows_text,
+    table1_rows,
+    table2_rows,
+    table2_text,
+    write_csv,
+)
+from crisp_ik_ros.experiments.table1 import run_table1
 from crisp_ik_ros.experiments.table2 import run_table2
 
 Progress = Callable[[int, int], None]
-NAMES = ("table2",)
+NAMES = ("table1", "table2")
 
 
 def reproduce(
@@ -26,7 +36,7 @@ def reproduce(
     Parameters
     ----------
     name : str
-        "table2".
+        "table1" (with Figure 3's paths) or "table2".
     out : Path
         Folder; made where it does not exist.
     quick : bool
@@ -50,14 +60,21 @@ def reproduce(
     if name not in NAMES:
         raise InvalidInputError("name", repr(name), " or ".join(map(repr, NAMES)))
     begin = time.perf_counter()
-    table, printed = run_table2(quick, seed, progress), printed_tables()
+    printed = printed_tables()
+    table = run_table1(quick, seed, progress) if name == "table1" else run_table2(quick, seed, progress)
     table["run"] = {
         "command": f"crisp-ik reproduce {name} --seed {seed}" + (" --quick" if quick else ""),
         "seconds": round(time.perf_counter() - begin, 1),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
     }
     out.mkdir(parents=True, exist_ok=True)
     (out / f"{name}.json").write_text(json.dumps(table, indent=1) + "\n")
-    write_csv(table2_rows(table, printed), out / f"{name}.csv")
-    draw_table2(table, printed, out / f"{name}.png")
-    return table, table2_text(table, printed)
+    if name == "table1":
+        rows = table1_rows(table, printed)
+        text = rows_text(rows)
+        draw_table1(table, out / f"{name}.png")
+    else:
+        rows, text = table2_rows(table, printed), table2_text(table, printed)
+        draw_table2(table, printed, out / f"{name}.png")
+    write_csv(rows, out / f"{name}.csv")
+    return table, text

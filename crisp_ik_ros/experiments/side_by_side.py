@@ -24,6 +24,81 @@ STYLES = {
 FLOOR = 1e-5
 
 
+TABLE1_QUANTITIES = {"position_cm": "position [cm]", "orientation_rad": "orientation [rad]"}
+TABLE1_METHODS = {
+    "ocsvm": "OC-SVM",
+    "nn": "neural network",
+    "crisp_r": "CRiSP-R",
+    "crisp_fk": "CRiSP-FK",
+    "crisp_fk_chordal": "CRiSP-FK, chordal",
+    "residual": "residual",
+}
+
+
+def table1_rows(table: dict[str, Any], printed: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return one row a trajectory, quantity and method of Table 1: ours in both conventions, and the printed one."""
+    rows = []
+    for trajectory in ("eight", "circle"):
+        for quantity in TABLE1_QUANTITIES:
+            for method, (mean, deviation) in table[trajectory][quantity].items():
+                authors = table[trajectory][f"{quantity}_l1"][method]
+                wanted = printed["table1"][trajectory][quantity].get(method, [None, None])
+                rows.append(
+                    {
+                        "trajectory": trajectory,
+                        "quantity": quantity,
+                        "method": method,
+                        "mean": mean,
+                        "std": deviation,
+                        "mean_l1": authors[0],
+                        "std_l1": authors[1],
+                        "printed_mean": wanted[0],
+                        "printed_std": wanted[1],
+                    }
+                )
+    return rows
+
+
+def rows_text(rows: list[dict[str, Any]]) -> str:
+    """Lines for the rows of Table 1."""
+    lines = ["Means and deviations in the authors' convention (L1); in brackets the printed ones."]
+    for row in rows:
+        label = f"{row['trajectory']}, {TABLE1_QUANTITIES[row['quantity']]}, {TABLE1_METHODS[row['method']]}"
+        text = f"{label:<48} {row['mean_l1']:.3g} +- {row['std_l1']:.3g}"
+        if row["printed_mean"] is not None:
+            text += f" ({row['printed_mean']:g} +- {row['printed_std']:g})"
+        lines.append(text)
+    return "\n".join(lines)
+
+
+def draw_table1(table: dict[str, Any], path: Path) -> None:
+    """Figure 3: the tool's path under each method over the target path, a panel each."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(13.0, 5.4), dpi=120)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(2, len(TABLE1_METHODS), sharex="row", sharey="row")
+    for line, trajectory in enumerate(("eight", "circle")):
+        target = np.array(table["paths"][trajectory]["target"])
+        for axes, (method, label) in zip(panels[line], TABLE1_METHODS.items(), strict=True):
+            reached = np.array(table["paths"][trajectory][method])
+            axes.plot(*target.T, color="0.6", linewidth=4, label="target")
+            axes.plot(*reached.T, "--", color="0.0", linewidth=1.2, label="tool")
+            axes.set_aspect("equal")
+            axes.grid(alpha=0.3)
+            mean = table[trajectory]["position_cm"][method][0]
+            off = f"{mean:.3g} cm off" if mean >= 1e-3 else "< 0.001 cm off"
+            axes.set_title(f"{label}\n{off}" if line == 0 else off, fontsize=10)
+            if line == 1:
+                axes.set_xlabel("x [m]")
+        panels[line, 0].set_ylabel("y [m]")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False)
+    figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
+    figure.savefig(path)
+
+
 def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
     """Each cell of Table 2: bias kind, quantity, bias, trajectory, and its methods."""
     for kind in BIAS_KINDS:

@@ -40,7 +40,7 @@ METHODS = {
 }
 # (samples, points on a trajectory, Nystrom centers); None: all samples.
 FULL = (None, 200, 2000)
-QUICK = (1500, 40, 400)
+QUICK = (800, 12, 300)
 # The paper's penalty; its kernel is PaperCRiSP's default.
 PAPER_PENALTY = 1e-6
 # Samples that calibration uses: its 37 offsets need no more.

@@ -1,0 +1,95 @@
+"""Table 1 and Figure 3: learned inverse kinematics of the planar arm, along an eight and a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.estimators.baselines.neural_network import NeuralNetworkIK
+from crisp_ik_ros.estimators.baselines.one_class_ssvm import OneClassStructuredSVM
+from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.experiments.paper import path_errors
+from crisp_ik_ros.experiments.presets import make_part
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.solvers.result import PathResult
+from crisp_ik_ros.trajectories import eight
+from crisp_ik_ros.transforms import Array, make_pose, matrix_from_euler
+
+METHODS = {
+    "ocsvm": "one-class structured SVM (Bocsi et al.)",
+    "nn": "neural network, five tanh layers",
+    "crisp_r": "CRiSP-R as in the paper: joint angles, exact regression, L-BFGS-B",
+    "crisp_fk": "CRiSP-FK as in the paper: Euler angles, exact regression, L-BFGS-B",
+    "crisp_fk_chordal": "CRiSP-FK with the chordal orientation, Nystrom",
+    "residual": "CRiSP with the residual loss, Nystrom",
+}
+# (samples, points on a trajectory, Nystrom centers); None: all samples.
+FULL = (None, 100, 2000)
+QUICK = (1500, 25, 400)
+
+Progress = Callable[[int, int], None]
+
+
+def planar_trajectories(points: int = 100) -> dict[str, Array]:
+    """Eight and circle as the authors' code has them, each (points, 4, 4) [m]."""
+    angle = np.linspace(0.0, 2.0 * np.pi, points)
+    position = np.column_stack([3.4 + np.cos(angle), 3.0 + np.sin(angle), np.zeros(points)])
+    yaw = np.pi / 8.0 * np.sin(angle) - np.pi / 2.0
+    turned = matrix_from_euler(np.column_stack([np.zeros(points), np.zeros(points), yaw]))
+    return {"eight": eight((4.0, 4.5, 0.0), 2.0, yaw=0.2, points=points), "circle": make_pose(position, turned)}
+
+
+def run_table1(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
+    """Measure every cell of Table 1 with every method.
+
+    Returns
+    -------
+    dict
+        In the structure of the printed table: trajectory, quantity, method, and there mean and deviation; the
+        quantities that end in ``_l1`` are in the authors' convention. ``paths`` has the tool's positions (n, 2) [m] of
+        each method, for Figure 3.
+    """
+    samples, points, centers = QUICK if quick else FULL
+    robot, targets = RobotModel.planar5(), planar_trajectories(points)
+    dataset = make_part("planar", "train", samples)
+    quantities = {"position_cm": ("position", 1e2), "orientation_rad": ("orientation", 1.0)}
+    table: dict[str, Any] = {name: {} for name in targets}
+    paths: dict[str, Any] = {name: {"target": path[:, :2, 3].tolist()} for name, path in targets.items()}
+    chosen: dict[str, Any] = {}
+    for done, (method, solve_path) in enumerate(_systems(robot, dataset, centers, seed, chosen), 1):
+        for name, path in targets.items():
+            reached = robot.forward_kinematics(solve_path(path).configurations)
+            errors = path_errors(path, reached)
+            for quantity, (label, scale) in quantities.items():
+                for suffix in ("", "_l1"):
+                    values = scale * errors[label + suffix]
+                    cell = [float(values.mean()), float(values.std())]
+                    table[name].setdefault(quantity + suffix, {})[method] = cell
+            paths[name][method] = reached[:, :2, 3].tolist()
+        if progress is not None:
+            progress(done, len(METHODS))
+    settings = {"quick": quick, "seed": seed, "samples": len(dataset), "points": points, "centers": centers}
+    return {**table, "paths": paths, "settings": {**settings, "methods": METHODS, "chosen": chosen}}
+
+
+def _systems(
+    robot: RobotModel, dataset: Dataset, centers: int, seed: int, chosen: dict[str, Any]
+) -> Iterator[tuple[str, Callable[[Array], PathResult]]]:
+    """Fit the methods one after the other, so that no two large kernel matrices are in memory."""
+    for method, loss in (("residual", "residual"), ("crisp_fk_chordal", "forward_kinematics")):
+        ours = CRiSP(robot, loss, centers=centers, random_state=seed).fit(dataset)
+        chosen[method] = {"kernel": repr(ours.kernel_), "penalty": ours.penalty_}
+        yield method, ours.solve_path
+    for method, loss in (("crisp_fk", "forward_kinematics"), ("crisp_r", "radians")):
+        # Chosen on held-out samples for the collapsed estimator of the same loss.
+        guide = CRiSP(robot, loss, centers=centers, random_state=seed).fit(dataset)
+        paper = PaperCRiSP(robot, loss, guide.kernel_, guide.penalty_).fit(dataset)
+        chosen[method] = {"kernel": repr(paper.kernel), "penalty": paper.penalty}
+        yield method, paper.solve_path
+        del paper
+    yield "nn", NeuralNetworkIK(robot, random_state=seed).fit(dataset).solve_path
+    yield "ocsvm", OneClassStructuredSVM(robot, random_state=seed).fit(dataset).solve_path
