@@ -7,7 +7,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from crisp_ik_ros import ModelBasedIK
-from crisp_ik_ros.nodes.answer import Answerer, ErrorCode, Seed, Target
+from crisp_ik_ros.nodes.answer import Answerer, ErrorCode, Seed, Target, check_seed
 from crisp_ik_ros.nodes.statistics import ServiceStatistics
 from crisp_ik_ros.transforms import quaternion_from_matrix
 
@@ -75,3 +75,11 @@ def test_statistics_count_and_begin_anew():
     assert statistics.report(1.0)["rate [1/s]"] == "0.0"
     statistics.clear()
     assert statistics.report(1.0)["requests"] == "0"
+
+
+def test_a_continuous_joint_of_a_seed_may_have_turned_more_than_once(endless):
+    estimator = ModelBasedIK(endless)
+    configuration = 0.5 * endless.rest + 0.3
+    turned = configuration + 2.0 * np.pi * endless.continuous
+    assert endless.continuous.any()
+    np.testing.assert_allclose(check_seed(estimator, Seed((), turned.tolist())), configuration, atol=1e-12)

@@ -483,7 +483,7 @@ def test_centers_from_the_number_of_samples_on_mean_exact_regression(panda, pand
 
 def test_validation_error_is_that_of_new_samples(panda, biased_panda, panda_samples):
     estimator = CRiSP(panda, kernel=KERNEL, penalty=1e-7).fit(panda_samples)
-    assert set(estimator.validation_) == {"position_rms", "orientation_rms", "support_mean"}
+    assert set(estimator.validation_) == {"position_rms", "orientation_rms", "posture_rms", "support_mean"}
     # Without any learning the error would be that of the model, about 15 mm.
     assert 0.0 < estimator.validation_["position_rms"] < 5e-3
     assert 0.0 < estimator.validation_["orientation_rms"] < 5e-2
@@ -752,3 +752,20 @@ def test_null_space_term_draws_answers_to_where_the_data_lies(panda, panda_sampl
             assert result.success
             distances[label].append(np.linalg.norm(result.configuration - q))
     assert np.median(distances["with"]) < 0.5 * np.median(distances["without"])
+
+
+def test_an_answer_in_a_posture_that_the_data_does_not_have_loses_its_support(panda, spiral_estimator):
+    pose = spiral(points=8)[3]
+    usual = spiral_estimator.solve(pose)
+    rng = np.random.default_rng(0)
+    anywhere = ModelBasedIK(panda, null_space_weight=0.0, timeout=0.5)
+    answers = []
+    for seed in panda.random_configurations(40, rng):
+        other = anywhere.solve(pose, seed)
+        if other.success:
+            answers.append(spiral_estimator.solve(pose, seed=other.configuration))
+    distances = np.array([np.linalg.norm(answer.configuration - usual.configuration) for answer in answers])
+    supports = np.array([answer.support for answer in answers])
+    assert usual.support > 0.9
+    assert (distances > 2.0).any() and (supports[distances > 2.0] < 0.01).all()
+    assert (distances < 0.05).any() and (supports[distances < 0.05] > 0.9).all()

@@ -34,6 +34,8 @@ from crisp_ik_ros.transforms import Array, check_pose
 FULL_SUPPORT = 0.5
 # Support that counts as none: the data's share of an answer would be a thousandth.
 LEAST_SUPPORT = 0.01
+# Distance from the postures of the data that hardly changes a model's error [rad].
+POSTURE_SLACK = 0.1
 # Configurations of the nearest samples that a request without a seed starts from.
 NEAREST = 8
 # Fewer samples cannot be split.
@@ -80,7 +82,7 @@ class CRiSP(InverseKinematics):
         Anything that is worth keeping of how the samples came about; written to the model file's header.
     validation_ : dict
         Error of the predicted embedding on held-out samples: position_rms [m], orientation_rms [rad] (where the loss
-        has them), and the mean support there.
+        has them), of the predicted posture, posture_rms [rad], and the mean support there.
     """
 
     regression_: Regression
@@ -237,6 +239,16 @@ class CRiSP(InverseKinematics):
         posture = np.clip(posture / total, self.robot.lower, self.robot.upper)
         weight = 0.0 if fallback is None else share * self.null_space_weight
         return Problem(pose, target, posture, weight, support, source)
+
+    def _support(self, problem: Problem, configuration: Array) -> float:
+        scatter = self.validation_.get("posture_rms")
+        if scatter is None or problem.prior_weight == 0.0:
+            return problem.support
+        # Another branch of the arm reaches the pose too, but what the data says of the error there is nothing.
+        distance = float(np.linalg.norm(self.robot.wrapped(configuration - problem.posture)))
+        width = scatter + POSTURE_SLACK
+        beyond = max(distance - 3.0 * width, 0.0) / width
+        return problem.support * float(np.exp(-0.5 * beyond**2))
 
     def _tolerances(self) -> tuple[float, float]:
         position, orientation = super()._tolerances()

@@ -175,7 +175,7 @@ class InverseKinematics:
             status=Status.SUCCESS if success else failure,
             position_error=best[2],
             orientation_error=best[3],
-            support=problem.support,
+            support=self._support(problem, best[1]),
             iterations=evaluations,
             source=problem.source,
         )
@@ -189,6 +189,10 @@ class InverseKinematics:
 
     def _forget_compiled(self) -> None:
         self._decoder = None
+
+    def _support(self, problem: Problem, configuration: Array) -> float:
+        """How well the data covers an answer: its pose and, where that is known, its configuration (J,)."""
+        return problem.support
 
     def _tolerances(self) -> tuple[float, float]:
         """Largest position [m] and orientation [rad] error of an answer."""

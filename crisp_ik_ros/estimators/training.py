@@ -80,12 +80,17 @@ def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) ->
     Returns
     -------
     dict
-        support_mean, and position_rms [m] and orientation_rms [rad], or embedding_rms for the radians loss.
+        support_mean, posture_rms [rad], position_rms [m] and orientation_rms [rad]; for the radians loss embedding_rms
+        in place of the last two.
     """
     dimension = loss.dimension(dof)
     total = np.where(predictions[:, :1] > 0.0, predictions[:, :1], np.nan)
     error = predictions[:, 1 : 1 + dimension] / total - targets[:, 1 : 1 + dimension]
-    result = {"support_mean": float(np.mean([support_of(value) for value in predictions[:, 0]]))}
+    posture = predictions[:, 2 + dimension :] / total - targets[:, 2 + dimension :]
+    result = {
+        "support_mean": float(np.mean([support_of(value) for value in predictions[:, 0]])),
+        "posture_rms": _root_mean_square(posture),
+    }
     if loss.name == "radians":
         result["embedding_rms"] = _root_mean_square(error)
         return result

@@ -231,7 +231,7 @@ def check_seed(estimator: InverseKinematics, seed: Seed) -> Array:
                 "seed", f"{len(positions)} positions for {len(seed.names)} names", "as many of each"
             )
         positions = positions[indices_of(seed.names, robot.joint_names, "seed")]
-    configuration = robot.check_configuration(positions, "seed")
+    configuration = robot.wrapped(robot.check_configuration(positions, "seed"))
     outside = (configuration < robot.lower - SEED_SLACK) | (configuration > robot.upper + SEED_SLACK)
     if outside.any():
         joint = int(np.argmax(outside))
