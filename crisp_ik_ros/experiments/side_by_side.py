@@ -76,7 +76,7 @@ def draw_table1(table: dict[str, Any], path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13.0, 5.4), dpi=120)
+    figure = Figure(figsize=(13.0, 6.0), dpi=120)
     FigureCanvasAgg(figure)
     panels = figure.subplots(2, len(TABLE1_METHODS), sharex="row", sharey="row")
     for line, trajectory in enumerate(("eight", "circle")):
@@ -95,7 +95,7 @@ def draw_table1(table: dict[str, Any], path: Path) -> None:
         panels[line, 0].set_ylabel("y [m]")
     handles, labels = panels[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False)
-    figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
+    figure.tight_layout(rect=(0.0, 0.06, 1.0, 1.0), h_pad=2.0)
     figure.savefig(path)
 
 
