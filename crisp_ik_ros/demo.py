@@ -29,7 +29,7 @@ from crisp_ik_ros.transforms import Array
 
 BIAS_DEG = 1.0
 METHODS = {"crisp": "CRiSP (learned)", "nominal": "model-based (nominal URDF)"}
-SAMPLES = 3000
+SAMPLES = 2000
 RATE = 50.0
 SYSTEM_TIMEOUT = 180.0
 # Between the two systems that run at once; far from the default domain 0.
