@@ -58,8 +58,7 @@ class SimulatedRobot:
         from crisp_ik_ros.simulation.sampling import sample
 
         model = self.model()
-        signs = None if self.bias_seed < 0 else self.bias_seed
-        offsets = random_bias(model.joints, np.deg2rad(self.joint_bias_deg), 1e-3 * self.link_bias_mm, signs)
+        offsets = random_bias(model.joints, np.deg2rad(self.joint_bias_deg), 1e-3 * self.link_bias_mm, self.bias_seed)
         with PyBulletArm(find_urdf(self.robot), model, *offsets) as arm:
             return sample(arm, region, count, seed, progress=progress)
 

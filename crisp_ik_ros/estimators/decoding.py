@@ -85,13 +85,13 @@ class Decoder:
             self._state,
             self._work,
         )
-        configuration = self._within(self._state.best)
+        configuration = self.robot.confined(self._state.best)
         return (configuration, *self.errors(problem, configuration), evaluations)
 
     def decode_lbfgsb(self, problem: Problem, initial: Array) -> tuple[Array, float, float, int]:
         """Do the same with SciPy's L-BFGS-B, the paper's solver; without the null-space term."""
         result = lbfgsb(self.objective(problem), initial, self._state.lower, self._state.upper)
-        configuration = self._within(result.configuration)
+        configuration = self.robot.confined(result.configuration)
         return (configuration, *self.errors(problem, configuration), result.iterations)
 
     def objective(self, problem: Problem) -> Callable[[Array], tuple[float, Array]]:
@@ -117,9 +117,6 @@ class Decoder:
             self._errors,
         )
         return float(self._errors[0]), float(self._errors[1])
-
-    def _within(self, configuration: Array) -> Array:
-        return np.clip(self.robot.wrapped(configuration), self.robot.lower, self.robot.upper)
 
 
 @njit(cache=True)

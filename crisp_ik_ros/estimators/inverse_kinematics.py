@@ -69,7 +69,7 @@ class InverseKinematics:
         timeout = self.timeout if timeout is None else timeout
         if not (np.isfinite(timeout) and timeout > 0.0):
             raise InvalidInputError("timeout", timeout, "a finite number of seconds above 0")
-        return self._search(pose, None if seed is None else self._check_seed(seed), time.monotonic() + timeout)
+        return self._search(pose, None if seed is None else self.check_seed(seed), time.monotonic() + timeout)
 
     def solve_path(self, poses: ArrayLike, seed: ArrayLike | None = None) -> PathResult:
         """Solve poses (n, 4, 4) in turn, each started from the last solution (the paper's section 4.1).
@@ -95,7 +95,7 @@ class InverseKinematics:
         poses = check_pose(poses, "poses")
         if poses.ndim != 3:
             raise InvalidInputError("poses", f"shape {poses.shape}", "(n, 4, 4)")
-        last = None if seed is None else self._check_seed(seed)
+        last = None if seed is None else self.check_seed(seed)
         results = []
         for pose in poses:
             result = self._search(pose, last, time.monotonic() + self.timeout)
@@ -222,12 +222,19 @@ class InverseKinematics:
             position = position - shift if loss.name == "residual" else shift
         return bool(np.linalg.norm(position - self.robot.anchor) > self.robot.reach + self.position_tolerance)
 
-    def _check_seed(self, seed: ArrayLike) -> Array:
+    def check_seed(self, seed: ArrayLike, slack: float = 1e-6) -> Array:
+        """Seed (J,) within the limits; continuous joints are turned, and ``slack`` [rad or m] beyond a limit clipped.
+
+        Raises
+        ------
+        InvalidInputError
+            When the shape is wrong, a value is not finite, or farther outside the limits.
+        """
         seed = self.robot.wrapped(self.robot.check_configuration(seed, "seed"))
         if seed.shape != (self.robot.dof,):
             raise InvalidInputError("seed", f"shape {seed.shape}", f"({self.robot.dof},)")
-        if not self.robot.within_limits(seed, 1e-6):
-            outside = np.flatnonzero((seed < self.robot.lower - 1e-6) | (seed > self.robot.upper + 1e-6))[0]
+        if not self.robot.within_limits(seed, slack):
+            outside = np.flatnonzero((seed < self.robot.lower - slack) | (seed > self.robot.upper + slack))[0]
             limits = f"[{self.robot.lower[outside]:.4f}, {self.robot.upper[outside]:.4f}]"
             raise InvalidInputError(
                 "seed",

@@ -231,15 +231,7 @@ def check_seed(estimator: InverseKinematics, seed: Seed) -> Array:
                 "seed", f"{len(positions)} positions for {len(seed.names)} names", "as many of each"
             )
         positions = positions[indices_of(seed.names, robot.joint_names, "seed")]
-    configuration = robot.wrapped(robot.check_configuration(positions, "seed"))
-    outside = (configuration < robot.lower - SEED_SLACK) | (configuration > robot.upper + SEED_SLACK)
-    if outside.any():
-        joint = int(np.argmax(outside))
-        limits = f"[{robot.lower[joint]:.4f}, {robot.upper[joint]:.4f}]"
-        raise InvalidInputError(
-            "seed", f"{robot.joint_names[joint]} at {configuration[joint]:.4f}", f"a value within its limits {limits}"
-        )
-    return np.clip(configuration, robot.lower, robot.upper)
+    return estimator.check_seed(positions, SEED_SLACK)
 
 
 def answer_of(result: IKResult) -> Answer:

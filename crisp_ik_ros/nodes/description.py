@@ -46,7 +46,7 @@ def bias_of(robot: RobotModel, joint_bias: float, link_bias: float, seed: int) -
     -------
     joint_offsets (J,) [rad], link_offsets (number of joints in the chain, 3) [m]
     """
-    return random_bias(robot.joints, joint_bias, link_bias, None if seed < 0 else seed)
+    return random_bias(robot.joints, joint_bias, link_bias, seed)
 
 
 def description_of(path: Path) -> str:

@@ -63,7 +63,7 @@ def declare_options(node: Node) -> FollowerOptions:
         declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
         declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
-        declare(node, "yaw", 0.0, "Turn of the tool about its approach direction [rad].", -math.pi, math.pi),
+        declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
         declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
     )
     return FollowerOptions(

@@ -112,7 +112,7 @@ class PandaSim(ManagedNode):
             self._time = now - self._arm.time_step
         while self._time + self._arm.time_step <= now:
             self._time += self._arm.time_step
-            # Where the arm is to be after this step, and how fast: without, the motors would trail the motion.
+            # One step ahead of the clock, and with its speed: else the motors would trail the motion by more.
             ahead = self._time + self._arm.time_step
             self._arm.command(self._motion.at(ahead), self._motion.velocity(ahead))
             self._arm.step()

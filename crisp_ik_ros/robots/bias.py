@@ -106,14 +106,14 @@ def random_bias(
     link_bias : float
         Size of every component of every link offset [m].
     random_state : int, optional
-        Seed of the random signs; None: all positive.
+        Seed of the random signs; None or below 0: all positive.
 
     Returns
     -------
     joint_offsets (J,), link_offsets (number of joints in the chain, 3)
     """
     dof = sum(joint.movable for joint in joints)
-    if random_state is None:
+    if random_state is None or random_state < 0:
         return np.full(dof, joint_bias), np.full((len(joints), 3), link_bias)
     rng = np.random.default_rng(random_state)
     return joint_bias * rng.choice([-1.0, 1.0], dof), link_bias * rng.choice([-1.0, 1.0], (len(joints), 3))

@@ -187,6 +187,10 @@ class RobotModel:
         turns = np.where(self.continuous & (np.abs(q) > np.pi), np.round(q / (2.0 * np.pi)), 0.0)
         return q - 2.0 * np.pi * turns
 
+    def confined(self, q: Array) -> Array:
+        """Configurations (..., J) moved into the limits: continuous joints turned, all others clipped."""
+        return np.clip(self.wrapped(q), self.lower, self.upper)
+
     def random_configurations(self, count: int, rng: np.random.Generator) -> Array:
         """Configurations (count, J) drawn uniformly within the limits."""
         return rng.uniform(self.lower, self.upper, (count, self.dof))

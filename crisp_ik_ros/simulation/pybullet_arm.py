@@ -112,8 +112,7 @@ class PyBulletArm:
         turning = self.robot.continuous
         if turning.any():
             position = self._raw_state()[0]
-            around = (target - position + np.pi) % (2.0 * np.pi) - np.pi
-            target = np.where(turning, position + around, target)
+            target = np.where(turning, position + self.robot.wrapped(target - position), target)
         limits = zip(self._effort, self._velocity, strict=True)
         for joint, value, speed, (effort, fastest) in zip(self._joints, target, moving, limits, strict=True):
             self._hold(joint, value, effort, fastest, speed)
@@ -126,9 +125,7 @@ class PyBulletArm:
     def joint_state(self) -> tuple[Array, Array, Array]:
         """Position [rad or m], velocity and motor effort, each (J,); continuous joints between -pi and pi."""
         position, velocity, effort = self._raw_state()
-        turning = self.robot.continuous
-        position[turning] = (position[turning] + np.pi) % (2.0 * np.pi) - np.pi
-        return position, velocity, effort
+        return self.robot.wrapped(position), velocity, effort
 
     def tip_pose(self) -> Array:
         """True pose (4, 4) of the tool in the base link frame [m], as the arm stands now."""

@@ -32,9 +32,6 @@ class Baseline(InverseKinematics):
         # For ``errors``: the distance between a pose and where the model has the tool.
         return Problem(pose, np.zeros(6), self.robot.rest, 0.0, 0.0, "nominal")
 
-    def _within(self, configuration: Array) -> Array:
-        return np.clip(self.robot.wrapped(configuration), self.robot.lower, self.robot.upper)
-
     def _judged(self, pose: Array, configuration: Array, iterations: int) -> IKResult:
         """Answer of a model-based system: a success where the model has the tool within the tolerances."""
         position, orientation = _errors(self.robot, pose, configuration)

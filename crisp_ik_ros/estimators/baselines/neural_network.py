@@ -145,7 +145,7 @@ class NeuralNetworkIK(Baseline):
             values = values @ weight + offset
             if layer < last:
                 values = np.tanh(values)
-        return self._within(values * self.target_scale_ + self.target_mean_)
+        return self.robot.confined(values * self.target_scale_ + self.target_mean_)
 
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
         # Nothing tells how well the data covers a pose.

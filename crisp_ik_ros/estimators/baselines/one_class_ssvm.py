@@ -123,7 +123,7 @@ class OneClassStructuredSVM(Baseline):
         check_whole(1, starts=self.starts, limit=self.limit)
         check_whole(0, random_state=self.random_state)
         # A sample may read a little beyond its limit; answers may not.
-        configurations = self._within(configurations_of(self.robot, dataset))
+        configurations = self.robot.confined(configurations_of(self.robot, dataset))
         features = PoseFeatures.of(dataset.poses, self.orientation)
         poses = features(dataset.poses) / self.pose_width
         joint = np.hstack([poses, _embed(configurations / self._units, self._sliding) / self.joint_width])
@@ -203,7 +203,7 @@ class OneClassStructuredSVM(Baseline):
             if result.cost < cost:
                 best, cost = result.configuration, result.cost
         support = float(np.exp((log_weights - np.log(self.coefficients_)).max()))
-        return self._learned(pose, self._within(best), support, evaluations)
+        return self._learned(pose, self.robot.confined(best), support, evaluations)
 
     @property
     def _sliding(self) -> np.ndarray:

@@ -99,8 +99,8 @@ class PyBulletIK(Baseline):
 
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
         self._check()
-        rest = self.robot.rest if self.rest is None else self._check_seed(self.rest)
+        rest = self.robot.rest if self.rest is None else self.check_seed(self.rest)
         start = seed if self.warm_start and seed is not None else rest
         with self._turn:  # one simulation, one request at a time
             found = self.arm.inverse_kinematics(pose, start, rest, self.iterations, self.residual)
-        return self._judged(pose, self._within(found), self.iterations)
+        return self._judged(pose, self.robot.confined(found), self.iterations)

@@ -128,7 +128,7 @@ class SDLSIK(Baseline):
                 tolerance,
             )
             evaluations += found.iterations
-            result = self._judged(pose, self._within(found.configuration * task.units), evaluations)
+            result = self._judged(pose, self.robot.confined(found.configuration * task.units), evaluations)
             if best is None or result.success or self._badness(result) < self._badness(best):
                 best = result
             if result.success or time.monotonic() >= deadline:
