@@ -7,7 +7,9 @@ from test_kernels import random_poses
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError, RegressionError
 from crisp_ik_ros.regression import nystrom
 from crisp_ik_ros.regression.centers import choose_centers
-from crisp_ik_ros.regression.kernel_ridge import LARGEST_JITTER, KernelRidge, factorise
+from crisp_ik_ros.regression import cholesky
+from crisp_ik_ros.regression.cholesky import LARGEST_JITTER, factorise, solve_factorised
+from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel, LinearKernel
 from crisp_ik_ros.regression.nystrom import NystromRidge
 
@@ -234,3 +236,27 @@ def test_matrix_that_is_not_finite_is_refused(where, value):
     matrix[where] = matrix[where[::-1]] = value
     with pytest.raises(RegressionError):
         factorise(matrix)
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 29])
+@pytest.mark.parametrize("rows", [3, 64])
+def test_factor_in_blocks_is_the_factor_in_one_go(monkeypatch, size, rows):
+    monkeypatch.setattr(cholesky, "BLOCK", 7)
+    monkeypatch.setattr(cholesky, "ROWS", rows)
+    matrix = _indefinite(-0.3, size)
+    given = np.array(matrix)
+    factor, jitter = factorise(given)
+    assert jitter == 0.0
+    assert np.shares_memory(factor, given)
+    np.testing.assert_allclose(np.tril(factor), np.linalg.cholesky(matrix), atol=1e-14)
+    right = np.random.default_rng(1).normal(size=(size, 2))
+    np.testing.assert_allclose(matrix @ solve_factorised(factor, right), right, atol=1e-12)
+
+
+def test_jitter_across_blocks_starts_again_from_the_matrix(monkeypatch):
+    monkeypatch.setattr(cholesky, "BLOCK", 7)
+    matrix = _indefinite(1e-11, 29)
+    factor, jitter = factorise(matrix.copy())
+    assert jitter > 0.0
+    lower = np.tril(factor)
+    np.testing.assert_allclose(lower @ lower.T, matrix + jitter * np.diagonal(matrix).mean() * np.eye(29), atol=1e-14)

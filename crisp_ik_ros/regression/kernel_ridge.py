@@ -5,15 +5,11 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from scipy.linalg import cho_solve
-from scipy.linalg.lapack import dpotrf
 
-from crisp_ik_ros.errors import InvalidInputError, NotFittedError, RegressionError
+from crisp_ik_ros.errors import InvalidInputError, NotFittedError
+from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.transforms import Array
-
-# Largest jitter, relative to the mean diagonal, that is added to a kernel matrix that rounding has made indefinite.
-LARGEST_JITTER = 1e-8
 
 
 class Regression(Protocol):
@@ -65,7 +61,7 @@ class KernelRidge:
         matrix = self.kernel.matrix(self.centers_, self.centers_)
         matrix[np.diag_indices_from(matrix)] += len(poses) * self.penalty
         self._factor, self.jitter_ = factorise(matrix)
-        self.coefficients_ = np.ascontiguousarray(cho_solve((self._factor, True), targets))
+        self.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets))
         return self
 
     def predict(self, poses: Array) -> Array:
@@ -77,7 +73,7 @@ class KernelRidge:
         if not hasattr(self, "_factor"):
             raise NotFittedError("scores exist only after fit")
         row = self.kernel.matrix(self.centers_, self.kernel.features(poses))
-        return cho_solve((self._factor, True), row).T
+        return solve_factorised(self._factor, row).T
 
 
 def predict(regression: Regression, poses: Array) -> Array:
@@ -86,35 +82,6 @@ def predict(regression: Regression, poses: Array) -> Array:
         raise NotFittedError("call fit before predict")
     features = regression.kernel.features(poses)
     return regression.kernel.matrix(features, regression.centers_) @ regression.coefficients_
-
-
-def factorise(matrix: Array) -> tuple[Array, float]:
-    """Lower Cholesky factor of a symmetric positive matrix (n, n), in the memory of ``matrix``, and the jitter it took.
-
-    Raises
-    ------
-    RegressionError
-        When the matrix is not finite, or stays indefinite with the largest permitted jitter.
-    """
-    if not np.isfinite(matrix.sum()):
-        raise RegressionError("the kernel matrix has values that are not finite; check the poses and length scales")
-    diagonal = matrix.diagonal().copy()
-    jitter = 0.0
-    while True:
-        # The factor goes to the triangle that Fortran calls lower, which is this array's upper one, so that the other
-        # triangle still holds the matrix if the factorisation has to be tried again.
-        factor, info = dpotrf(matrix.T, lower=1, clean=0, overwrite_a=1)
-        if info == 0:
-            return factor, jitter
-        if jitter >= LARGEST_JITTER:
-            raise RegressionError(
-                f"the kernel matrix of {len(matrix)} samples is singular even with a jitter of {jitter:g}; "
-                "raise the penalty, shorten the length scales, or remove duplicated samples"
-            )
-        jitter = 1e-14 if jitter == 0.0 else jitter * 100.0
-        kept = np.tril(matrix, -1)
-        np.copyto(matrix, kept + kept.T)
-        matrix[np.diag_indices_from(matrix)] = diagonal + jitter * diagonal.mean()
 
 
 def check_regression_input(poses: Array, targets: Array, penalty: float) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import cho_solve, solve_triangular
+from scipy.linalg import solve_triangular
 
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError
 from crisp_ik_ros.regression.centers import choose_centers
-from crisp_ik_ros.regression.kernel_ridge import check_regression_input, factorise, predict
+from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
+from crisp_ik_ros.regression.kernel_ridge import check_regression_input, predict
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.transforms import Array
 
@@ -79,7 +80,7 @@ class NystromRidge:
             moment += whitened @ targets[rows]
         gram[np.diag_indices_from(gram)] += count * self.penalty
         self._gram_factor, _ = factorise(gram)
-        self.coefficients_ = np.ascontiguousarray(self._unwhiten(cho_solve((self._gram_factor, True), moment)))
+        self.coefficients_ = np.ascontiguousarray(self._unwhiten(solve_factorised(self._gram_factor, moment)))
         return self
 
     def predict(self, poses: Array) -> Array:
@@ -90,7 +91,7 @@ class NystromRidge:
         """Scores a(x) (k, n) of the n training samples at poses (k, 4, 4): a(x) = B (B^T B + n penalty I)^-1 b(x)."""
         if not hasattr(self, "_features"):
             raise NotFittedError("scores need the training samples: call fit first")
-        inner = cho_solve((self._gram_factor, True), self._whiten(self.kernel.features(poses)))
+        inner = solve_factorised(self._gram_factor, self._whiten(self.kernel.features(poses)))
         row = self.kernel.matrix(self._features, self.centers_)
         return (row @ self._unwhiten(inner)).T
 

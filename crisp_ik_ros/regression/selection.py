@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from crisp_ik_ros.errors import RegressionError
-from crisp_ik_ros.regression.kernel_ridge import factorise
+from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel, make_kernel
 from crisp_ik_ros.transforms import Array, rotation_logarithm
 
@@ -158,6 +157,6 @@ def _validation_error(
         factor, _ = factorise(matrix)
     except RegressionError:
         return np.inf
-    coefficients = cho_solve((factor, True), targets[training])
+    coefficients = solve_factorised(factor, targets[training])
     error = criterion(kernel.matrix(kernel.features(poses[validation]), features) @ coefficients, validation)
     return error if np.isfinite(error) else np.inf

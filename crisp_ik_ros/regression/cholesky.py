@@ -1,0 +1,74 @@
+"""Cholesky factorisation of a kernel matrix in its own memory, of any size."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.linalg import cho_solve
+from scipy.linalg.blas import dtrsm
+from scipy.linalg.lapack import dpotrf
+
+from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.transforms import Array
+
+# Largest jitter, relative to the mean diagonal, that is added to a kernel matrix that rounding has made indefinite.
+LARGEST_JITTER = 1e-8
+# Columns factorised at a time. LAPACK's own routine on all of them at once crashes the process in OpenBLAS with more
+# than one thread from about 16000 on.
+BLOCK = 1024
+# Rows updated at a time: bounds the memory beside the matrix.
+ROWS = 4096
+
+
+def factorise(matrix: Array) -> tuple[Array, float]:
+    """Lower Cholesky factor of a symmetric positive matrix (n, n), in the memory of ``matrix``, and the jitter it took.
+
+    The factor is for ``solve_factorised``: what stands above its diagonal is not zero.
+
+    Raises
+    ------
+    RegressionError
+        When the matrix is not finite, or stays indefinite with the largest permitted jitter.
+    """
+    if not np.isfinite(matrix.sum()):
+        raise RegressionError("the kernel matrix has values that are not finite; check the poses and length scales")
+    diagonal = matrix.diagonal().copy()
+    jitter = 0.0
+    # The factor goes to the triangle that Fortran calls lower, which is the array's upper one, so that the other
+    # triangle still holds the matrix if the factorisation has to be tried again.
+    factor = matrix.T
+    while not _factorise_lower(factor):
+        if jitter >= LARGEST_JITTER:
+            raise RegressionError(
+                f"the kernel matrix of {len(matrix)} samples is singular even with a jitter of {jitter:g}; "
+                "raise the penalty, shorten the length scales, or remove duplicated samples"
+            )
+        jitter = 1e-14 if jitter == 0.0 else jitter * 100.0
+        for start in range(0, len(matrix), BLOCK):
+            stop = start + BLOCK
+            square = matrix[start:stop, start:stop]
+            square[:] = np.tril(square, -1) + np.tril(square, -1).T
+            matrix[start:stop, stop:] = matrix[stop:, start:stop].T
+        matrix[np.diag_indices_from(matrix)] = diagonal + jitter * diagonal.mean()
+    return factor, jitter
+
+
+def solve_factorised(factor: Array, right: Array) -> Array:
+    """Solve A x = right, (n, C), for the matrix whose ``factorise`` gave the factor."""
+    return cho_solve((factor, True), right, check_finite=False)
+
+
+def _factorise_lower(matrix: Array) -> bool:
+    """Overwrite the lower triangle of a Fortran-ordered matrix by its factor; False when it is not positive."""
+    count = len(matrix)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        left = matrix[start:stop, :start]
+        square, info = dpotrf(matrix[start:stop, start:stop] - left @ left.T, lower=1, clean=1, overwrite_a=1)
+        if info != 0:
+            return False
+        for first in range(stop, count, ROWS):
+            rows = slice(first, min(first + ROWS, count))
+            panel = matrix[rows, start:stop] - matrix[rows, :start] @ left.T
+            matrix[rows, start:stop] = dtrsm(1.0, square, panel, side=1, lower=1, trans_a=1)
+        matrix[start:stop, start:stop] = square + np.triu(matrix[start:stop, start:stop], 1)
+    return True
