@@ -11,12 +11,13 @@ from oracles import LOSSES, biased, homogeneous, kernel, objective, rodrigues, s
 
 from crisp_ik_ros import CRiSP, CrispIKError, Dataset, ModelBasedIK, Status
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError, RegressionError
-from crisp_ik_ros.estimators.training import nearness_exponent, support_of
+from crisp_ik_ros.estimators.training import nearness_weights, support_of
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel, LinearKernel
 from crisp_ik_ros.regression.selection import spread
 from crisp_ik_ros.trajectories import spiral
+from crisp_ik_ros.transforms import rotation_exponential
 
 NAMES = tuple(LOSSES)
 every_loss = pytest.mark.parametrize("name", NAMES)
@@ -265,25 +266,36 @@ def test_support_falls_with_the_distance_of_the_scores_sum_from_one(total, suppo
     assert support_of(total) == support
 
 
-def test_nearness_falls_off_over_the_spread_of_the_data_however_long_the_length_scales(panda_samples):
+@pytest.mark.parametrize(("of_position", "of_angle"), [(1.0, 1.0), (4.0, 20.0), (0.1, 50.0)])
+def test_nearness_is_measured_in_spreads_of_the_data_whatever_the_length_scales(panda_samples, of_position, of_angle):
     position, angle = spread(panda_samples.poses)
-    for factor in (1.0, 4.0, 20.0):
-        smooth = GaussianKernel(factor * position, factor * angle)
-        one_spread_away = np.exp(-0.5 / factor**2)
-        assert one_spread_away ** nearness_exponent(smooth, panda_samples.poses) == pytest.approx(np.exp(-0.5))
-    short = GaussianKernel(0.1 * position, 0.1 * angle)
-    assert nearness_exponent(short, panda_samples.poses) == 1.0
-    position_only = GaussianKernel(3.0 * position, np.inf)
-    assert nearness_exponent(position_only, panda_samples.poses) == pytest.approx(9.0)
+    kernel = GaussianKernel(of_position * position, of_angle * angle)
+    weights = nearness_weights(kernel, panda_samples.poses)
+    pose, moved = panda_samples.poses[0], panda_samples.poses[0].copy()
+    moved[2, 3] += position
+    squared = ((kernel.features(moved[None]) - kernel.features(pose[None])) ** 2)[0]
+    assert weights[0] * squared[:3].sum() == pytest.approx(1.0)
+    moved = pose.copy()
+    moved[:3, :3] = rotation_exponential([0.0, 0.0, 0.01 * angle]) @ pose[:3, :3]
+    squared = ((kernel.features(moved[None]) - kernel.features(pose[None])) ** 2)[0]
+    assert weights[1] * squared[3:].sum() == pytest.approx(1e-4, rel=1e-3)
+
+
+def test_what_the_kernel_leaves_out_does_not_count_as_far(panda_samples):
+    position, _ = spread(panda_samples.poses)
+    np.testing.assert_allclose(
+        nearness_weights(GaussianKernel(3.0 * position, np.inf), panda_samples.poses), [9.0, 0.0], rtol=1e-12
+    )
 
 
 def test_support_wants_scores_that_add_up_to_one_and_a_sample_nearby(trained, panda_samples):
     pose = panda_samples.poses[0]
+    position, angle = spread(panda_samples.poses)
     for shift in (0.0, 0.02, 0.1, 0.3, 1.0):
         moved = pose.copy()
         moved[0, 3] += shift
-        nearest = max(kernel("gaussian", moved, other, 0.3, 1.0) for other in panda_samples.poses)
-        expected = min(support_of(trained.scores(moved).sum()), nearest**trained.nearness_)
+        nearest = max(kernel("gaussian", moved, other, position, angle) for other in panda_samples.poses)
+        expected = min(support_of(trained.scores(moved).sum()), nearest)
         expected = expected if expected >= 0.01 else 0.0
         assert trained.solve(moved, timeout=0.001).support == pytest.approx(expected, abs=1e-9)
 

@@ -60,10 +60,11 @@ def test_compiled_row_product_is_the_matrix_product(name, orientation):
     expected = rule(poses, centers) @ coefficients
     features, center_features = rule.features(poses), rule.features(centers)
     out = np.full(6, np.nan)
-    for feature, row, values in zip(features, expected, rule(poses, centers), strict=True):
-        nearest = kernel_row_product(rule.profile, feature, center_features, coefficients, out)
+    for feature, row in zip(features, expected, strict=True):
+        nearest = kernel_row_product(rule.profile, feature, center_features, coefficients, np.array([2.0, 0.5]), out)
         np.testing.assert_allclose(out, row, rtol=1e-12, atol=1e-14)
-        assert nearest == pytest.approx(1.0 if name == "linear" else values.max(), rel=1e-12)
+        squared = (feature - center_features) ** 2
+        assert nearest == pytest.approx((2.0 * squared[:, :3].sum(1) + 0.5 * squared[:, 3:].sum(1)).min(), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

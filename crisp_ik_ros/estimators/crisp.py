@@ -16,7 +16,7 @@ from crisp_ik_ros.estimators.training import (
     answer_error,
     configurations_of,
     held_out_errors,
-    nearness_exponent,
+    nearness_weights,
     regression_targets,
     support_of,
 )
@@ -71,8 +71,8 @@ class CRiSP(InverseKinematics):
     ----------
     kernel_ : Kernel
     penalty_ : float
-    nearness_ : float
-        Power that takes the kernel's value at the nearest sample to the scale of the data's spread, for ``support``.
+    nearness_ : (2,)
+        Weights that take the kernel's squared distances, position and orientation, to the scale of the data's spread.
     regression_ : KernelRidge, NystromRidge or FittedRegression
         Regression of (1, phi, |phi|^2, y) on the pose.
     center_configurations_ : (m, J)
@@ -158,7 +158,7 @@ class CRiSP(InverseKinematics):
         self.loss_ = loss
         self.kernel_ = kernel
         self.penalty_ = float(penalty)
-        self.nearness_ = nearness_exponent(kernel, dataset.poses)
+        self.nearness_ = nearness_weights(kernel, dataset.poses)
         self.regression_ = regression
         self.center_configurations_ = np.clip(configurations[indices], self.robot.lower, self.robot.upper)
         self.samples_ = count
@@ -210,20 +210,22 @@ class CRiSP(InverseKinematics):
         return self.loss_
 
     def _predict(self, pose: Array) -> tuple[float, Array, float, Array, float]:
-        """Return s, c (D,), the constant of F, the regressed configuration times s (J,), and how near the data is."""
+        """Return s, c (D,), the constant of F, the regressed configuration times s (J,), and the data's nearness."""
         feature = self.kernel_.features(pose[None])[0]
         regression = self.regression_
         out = np.empty(regression.coefficients_.shape[1])
-        nearest = kernel_row_product(self.kernel_.profile, feature, regression.centers_, regression.coefficients_, out)
+        nearest = kernel_row_product(
+            self.kernel_.profile, feature, regression.centers_, regression.coefficients_, self.nearness_, out
+        )
         dimension = len(out) - 2 - self.robot.dof
-        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :], nearest
+        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :], float(nearest)
 
     def _problem(self, pose: Array) -> Problem | None:
         total, moment, _, posture, nearest = self._predict(pose)
         fallback = self.loss_.fallback(self.robot, pose)
         # The data covers a pose where the scores add up to 1 and a sample is near; a smooth kernel carries the former
-        # far out.
-        support = min(support_of(total), nearest**self.nearness_)
+        # far out. One spread away counts as 0.6, two as 0.14.
+        support = min(support_of(total), float(np.exp(-0.5 * nearest)))
         if support < LEAST_SUPPORT:
             # s <= 0 has no least-squares form; far from the data there is only the model.
             if fallback is None:

@@ -160,7 +160,7 @@ def _header(estimator: CRiSP) -> dict[str, Any]:
             for name, value in estimator.kernel_.parameters().items()
         },
         "penalty": estimator.penalty_,
-        "nearness": estimator.nearness_,
+        "nearness": estimator.nearness_.tolist(),
         "centers": len(estimator.regression_.centers_),
         "hyperparameters": {name: getattr(estimator, name) for name in HYPERPARAMETERS},
         "training": {"samples": estimator.samples_, **estimator.training_summary},
@@ -245,8 +245,11 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
         estimator.loss_ = estimator.loss  # type: ignore[assignment]
         estimator.kernel_ = kernel
         estimator.penalty_ = float(header["penalty"])
-        estimator.nearness_ = float(header["nearness"])
-        if not (np.isfinite(estimator.nearness_) and estimator.nearness_ >= 0.0):
+        estimator.nearness_ = np.array(header["nearness"], dtype=float)
+        if (
+            estimator.nearness_.shape != (2,)
+            or not (np.isfinite(estimator.nearness_) & (estimator.nearness_ >= 0.0)).all()
+        ):
             raise ValueError(f"nearness is {estimator.nearness_}")
         estimator.samples_ = int(header["training"]["samples"])
         estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}

@@ -14,6 +14,11 @@ from crisp_ik_ros.transforms import Array, pose_error
 
 # A measured joint may read this far beyond its limit [rad or m].
 LIMIT_SLACK = 0.02
+# Square of the change of a model's error, relative to its size, over 1 rad of motion in the null space: that moves the
+# elbow, not all of the arm.
+NULL_SPACE_SENSITIVITY = 0.1
+# Keeps one sample that happens to be predicted exactly from deciding the geometric mean.
+LEAST_SQUARED_ERROR = 1e-14
 
 
 def configurations_of(robot: RobotModel, dataset: Dataset) -> Array:
@@ -51,15 +56,16 @@ def regression_targets(robot: RobotModel, loss: Loss, configurations: Array, pos
 
 
 def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Array, targets: Array) -> Criterion:
-    """Criterion for hyperparameters: the mean squared error of an answer, to first order.
+    """Criterion for hyperparameters: the squared error of an answer, to first order, as a geometric mean over samples.
 
     It has the error of the embedding and, since a redundant arm's model error depends on the configuration too, the
-    error of the posture times the size of the model's error.
+    error of the posture within the null space of the task times the size of the model's error. The geometric mean does
+    not let outliers decide, nor the poses at which a redundant arm changes from one posture to another.
     """
     dimension = loss.dimension(robot.dof)
     model_errors = pose_error(poses, robot.forward_kinematics(configurations))
     # Where the model is right every candidate predicts its error; then posture, and last support, decide.
-    sensitivity = float(np.mean(np.sum(model_errors**2, axis=1))) + 1e-10
+    sensitivity = NULL_SPACE_SENSITIVITY * float(np.mean(np.sum(model_errors**2, axis=1))) + 1e-10
 
     def criterion(predictions: Array, indices: np.ndarray) -> float:
         total = predictions[:, :1]
@@ -68,8 +74,12 @@ def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Ar
         wanted = targets[indices]
         embedding = predictions[:, 1 : 1 + dimension] / total - wanted[:, 1 : 1 + dimension]
         posture = predictions[:, 2 + dimension :] / total - wanted[:, 2 + dimension :]
+        # What a posture is off in the space of the task, the solver puts right.
+        jacobian = robot.jacobian(configurations[indices])
+        in_task = np.einsum("kij,kj->ki", np.linalg.pinv(jacobian) @ jacobian, posture)
+        squared = (embedding**2).sum(1) + sensitivity * ((posture - in_task) ** 2).sum(1)
         tie = 1e-14 * np.mean((total - 1.0) ** 2)
-        return float(np.mean((embedding**2).sum(1)) + sensitivity * np.mean((posture**2).sum(1)) + tie)
+        return float(np.exp(np.mean(np.log(squared + LEAST_SQUARED_ERROR))) + tie)
 
     return criterion
 
@@ -101,22 +111,20 @@ def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) ->
     return result
 
 
-def nearness_exponent(kernel: Kernel, poses: Array) -> float:
-    """Power of a kernel's value that falls off over the spread of the samples' poses instead of its length scales.
+def nearness_weights(kernel: Kernel, poses: Array) -> Array:
+    """Weights (2,) that take a kernel's squared distances, position and orientation, to the scale of the data's spread.
 
-    A smooth kernel has length scales far longer than the data is wide; its value says little of how near the data is.
-    One spread away from the nearest sample the power of a Gaussian is about 0.6, two away 0.14.
+    A smooth kernel has length scales far longer than the data is wide, and its value says little of how near the data
+    is. What the kernel leaves out, or all samples share, has weight 0.
     """
-    position_spread, angle_spread = spread(poses)
-    ratios = [
-        scale / extent
-        for scale, extent in (
-            (kernel.position_length_scale, position_spread),
-            (kernel.orientation_length_scale, angle_spread),
-        )
-        if np.isfinite(scale) and extent > 1e-9
-    ]
-    return max(1.0, float(np.prod(ratios)) if len(ratios) == 2 else float(np.prod(ratios)) ** 2)
+    return np.array(
+        [
+            (scale / extent) ** 2 if np.isfinite(scale) and extent > 1e-9 else 0.0
+            for scale, extent in zip(
+                (kernel.position_length_scale, kernel.orientation_length_scale), spread(poses), strict=True
+            )
+        ]
+    )
 
 
 def support_of(total: float) -> float:

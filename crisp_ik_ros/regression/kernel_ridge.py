@@ -64,6 +64,25 @@ class KernelRidge:
         self.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets))
         return self
 
+    def with_targets(self, targets: Array) -> KernelRidge:
+        """Return the regression that ``fit`` would give to other targets (n, C) at the same poses, sharing its factor.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        InvalidInputError
+            When the number of rows differs.
+        """
+        if not hasattr(self, "_factor"):
+            raise NotFittedError("other targets need the factorised kernel matrix: call fit first")
+        if len(targets) != len(self.centers_):
+            raise InvalidInputError("targets", f"{len(targets)} rows", f"one for each of {len(self.centers_)} poses")
+        other = KernelRidge(self.kernel, self.penalty)
+        other.centers_, other._factor, other.jitter_ = self.centers_, self._factor, self.jitter_
+        other.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets))
+        return other
+
     def predict(self, poses: Array) -> Array:
         """Predictions (k, C) at poses (k, 4, 4)."""
         return predict(self, poses)

@@ -139,28 +139,34 @@ def make_kernel(
 
 
 @njit(cache=True)
-def kernel_row_product(profile, feature, centers, coefficients, out):
+def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     """Write k(x, centers) @ coefficients (C,) to ``out``, for one feature vector (D,), without a kernel row in memory.
 
-    ``centers`` (m, D), ``coefficients`` (m, C). Returns the kernel's value at the nearest center, 1 at a center; always
-    1 for the linear kernel, which has no notion of near.
+    ``centers`` (m, D), ``coefficients`` (m, C). Returns the smallest squared distance from a center, its position and
+    orientation parts times the two weights ``nearness`` (2,).
     """
     out[:] = 0.0
-    nearest = 1.0 if profile == LINEAR else 0.0
+    nearest = np.inf
     count, dimension = centers.shape
     columns = coefficients.shape[1]
     for i in range(count):
-        total = 0.0
-        if profile == LINEAR:
-            for d in range(dimension):
-                total += feature[d] * centers[i, d]
-            value = total
+        position = 0.0
+        for d in range(3):
+            difference = feature[d] - centers[i, d]
+            position += difference * difference
+        orientation = 0.0
+        for d in range(3, dimension):
+            difference = feature[d] - centers[i, d]
+            orientation += difference * difference
+        nearest = min(nearest, nearness[0] * position + nearness[1] * orientation)
+        if profile == GAUSSIAN:
+            value = np.exp(-0.5 * (position + orientation))
+        elif profile == LAPLACIAN:
+            value = np.exp(-np.sqrt(position + orientation))
         else:
+            value = 0.0
             for d in range(dimension):
-                difference = feature[d] - centers[i, d]
-                total += difference * difference
-            value = np.exp(-0.5 * total) if profile == GAUSSIAN else np.exp(-np.sqrt(total))
-            nearest = max(nearest, value)
+                value += feature[d] * centers[i, d]
         for c in range(columns):
             out[c] += value * coefficients[i, c]
     return nearest

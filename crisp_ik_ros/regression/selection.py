@@ -20,9 +20,11 @@ REFINEMENT_SAMPLES = 3000
 # candidate carries farther between and beyond the samples.
 NEGLIGIBLE = 1e-10
 
-SCALE_FACTORS = (0.5, 1.0, 2.0, 4.0, 8.0)
+SCALE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 # n * penalty, the ridge itself: noise variance over signal variance, which does not change with n.
 RIDGES = (1e-11, 1e-9, 1e-7, 1e-5, 1e-3)
+# Rounds of changing one hyperparameter at a time.
+ROUNDS = 3
 
 Criterion = Callable[[Array, np.ndarray], float]
 
@@ -58,8 +60,8 @@ def choose_hyperparameters(
 ) -> Selection:
     """Choose what is not given by the error on a validation split.
 
-    First a common factor of both length scales together with the ridge, then each length scale alone, then the ridge
-    once more, and, where there are many samples, both again on more of them. Among errors that are negligible the
+    First a coarse grid over both length scales and the ridge, then each of the three alone, in rounds, until none
+    improves, and, where there are many samples, all again on more of them. Among errors that are negligible the
     longest length scales win.
 
     Parameters
@@ -101,39 +103,53 @@ def choose_hyperparameters(
     best = (np.inf, 1.0, 1.0, ridges[0])
     few, many = remaining[:TRAINING_SAMPLES], remaining[:REFINEMENT_SAMPLES]
     refine = len(many) > 2 * len(few) and (searching or ridge is None)
-    # Each stage: the samples to train on, and its candidates around the best of the stages before.
-    stages: list[tuple[np.ndarray, Callable[[], list[tuple[float, float, float]]]]] = [
-        (few, lambda: [(f, f, value) for f in factors for value in ridges]),
-        (few, lambda: [(best[1], best[2] * f, best[3]) for f in (0.25, 0.5, 2.0, 4.0) if searching]),
-        (few, lambda: [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0) if searching]),
-        (few, lambda: [(best[1], best[2], best[3] * f) for f in (0.1, 10.0) if ridge is None]),
-        # More samples bear shorter length scales.
-        (
-            many,
-            lambda: [
-                (best[1] * f, best[2] * f, best[3] * g)
-                for f in ((1.0, 0.5, 0.25) if searching else (1.0,))
-                for g in ((1.0, 0.01, 100.0) if ridge is None else (1.0,))
-                if refine
-            ],
-        ),
-    ]
-    done, total = 0, sum(len(candidates()) for _, candidates in stages)
-    for training, candidates in stages:
-        found = candidates()
-        if training is many and found:
-            best = (np.inf, *best[1:])
-        for candidate in found:
+    tried: dict[tuple[int, float, float, float], float] = {}
+    # The rounds may end early; then the bar does.
+    total = len(factors) ** 2 * len(ridges[::2]) + 12 * ROUNDS + (15 if refine else 0)
+
+    def try_all(training: np.ndarray, candidates: list[tuple[float, float, float]]) -> None:
+        nonlocal best
+        for candidate in candidates:
+            key = (len(training), *candidate)
+            if key in tried:
+                continue
             chosen = make(candidate[0], candidate[1])
             error = _validation_error(chosen, candidate[2], poses, targets, training, validation, criterion)
+            tried[key] = error
             if _rank(error, candidate) < _rank(best[0], best[1:]):
                 best = (error, *candidate)
-            done += 1
             if progress is not None:
-                progress(done, total)
+                progress(len(tried), max(total, len(tried)))
+
+    coarse = ridges[::2]
+    try_all(few, [(first, second, value) for first in factors for second in factors for value in coarse])
+    for _ in range(ROUNDS):
+        before = best
+        if searching:
+            try_all(few, [(best[1], best[2] * f, best[3]) for f in (0.25, 0.5, 2.0, 4.0)])
+            try_all(few, [(best[1] * f, best[2], best[3]) for f in (0.25, 0.5, 2.0, 4.0)])
+        if ridge is None:
+            try_all(few, [(best[1], best[2], best[3] * f) for f in (0.01, 0.1, 10.0, 100.0)])
+        if best == before:
+            break
+    if refine:
+        # More samples bear shorter length scales.
+        shorter = ((1.0, 1.0), (0.5, 0.5), (0.25, 0.25), (1.0, 0.5), (0.5, 1.0)) if searching else ((1.0, 1.0),)
+        _, position, orientation, value = best
+        best = (np.inf, position, orientation, value)
+        try_all(
+            many,
+            [
+                (position * f, orientation * g, value * h)
+                for f, g in shorter
+                for h in ((1.0, 0.01, 100.0) if ridge is None else (1.0,))
+            ],
+        )
+    if progress is not None:
+        progress(len(tried), len(tried))
     if not np.isfinite(best[0]):
         raise RegressionError("no candidate of length scales and penalty gives a finite validation error")
-    return Selection(make(best[1], best[2]), best[3], float(best[0]), done)
+    return Selection(make(best[1], best[2]), best[3], float(best[0]), len(tried))
 
 
 def _rank(error: float, candidate: tuple[float, float, float]) -> tuple[float, float, float]:
