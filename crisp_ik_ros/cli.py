@@ -224,17 +224,19 @@ def demo(
 
 @app.command()
 def reproduce(
-    name: Annotated[str, typer.Argument(help="'table1' (planar arm, learned methods) or 'table2' (Panda under bias).")],
+    name: Annotated[
+        str, typer.Argument(help="table1, table2, figure2 to figure6, theorems, times (section 4.6), or all.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
-    quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of most of an hour.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of centers and of random signs.")] = 0,
+    quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of hours.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of subsets, centers and random signs.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Measure a table of the paper anew, with every method, and set it beside the printed figures."""
+    """Measure a table or figure of the paper anew, with every method, beside the printed figures."""
     from crisp_ik_ros.experiments.reproduce import reproduce as run
 
-    table, text = run(name, out, quick, seed, _bar(name, as_json))
-    print(json.dumps(table) if as_json else f"{text}\nWritten to {out}")
+    results, text = run(name, out, quick, seed, lambda label: _bar(label, as_json))
+    print(json.dumps(results) if as_json else f"{text}\nWritten to {out}")
 
 
 @app.command()

@@ -5,9 +5,8 @@ import pytest
 from test_kernels import random_poses
 
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError, RegressionError
-from crisp_ik_ros.regression import nystrom
+from crisp_ik_ros.regression import cholesky, nystrom
 from crisp_ik_ros.regression.centers import choose_centers
-from crisp_ik_ros.regression import cholesky
 from crisp_ik_ros.regression.cholesky import LARGEST_JITTER, factorise, solve_factorised
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel, LinearKernel
@@ -260,3 +259,13 @@ def test_jitter_across_blocks_starts_again_from_the_matrix(monkeypatch):
     assert jitter > 0.0
     lower = np.tril(factor)
     np.testing.assert_allclose(lower @ lower.T, matrix + jitter * np.diagonal(matrix).mean() * np.eye(29), atol=1e-14)
+
+
+def test_other_targets_give_what_a_new_fit_gives():
+    first, second = TARGETS, TARGETS[:, ::-1] + 1.0
+    shared = exact(KERNELS[0]).fit(POSES, first).with_targets(second)
+    np.testing.assert_array_equal(shared.coefficients_, exact(KERNELS[0]).fit(POSES, second).coefficients_)
+    with pytest.raises(InvalidInputError, match="59 rows"):
+        shared.with_targets(second[:-1])
+    with pytest.raises(NotFittedError):
+        exact(KERNELS[0]).with_targets(second)

@@ -7,9 +7,11 @@ import json
 import numpy as np
 import pytest
 
-from crisp_ik_ros import Dataset, RobotModel
+from crisp_ik_ros import CRiSP, Dataset, RobotModel
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.experiments import presets, reproduce, table1, table2
+from crisp_ik_ros.experiments.grid_search import Grid, search_grid
 from crisp_ik_ros.experiments.paper import (
     STANDING,
     biased_model,
@@ -19,7 +21,9 @@ from crisp_ik_ros.experiments.paper import (
     standing,
     standing_panda,
 )
+from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
 from crisp_ik_ros.experiments.side_by_side import printed_cell
+from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.transforms import euler_from_matrix, make_pose, matrix_from_euler
 
 
@@ -108,15 +112,17 @@ def smallest(tmp_path_factory):
     """Table 2 with two rows and few samples."""
     out = tmp_path_factory.mktemp("reproduce")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table2, "QUICK", (400, 6, 200))
+        patch.setattr(table2, "QUICK", (400, 6, 200, 3))
+        patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 200, 4))
         patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
+        patch.setattr(table2, "FIGURE5_ROW", ("joint_bias_deg", 1.0))
         patch.setattr(table2, "LINK_BIASES", (10.0,))
-        table, text = reproduce.reproduce("table2", out, quick=True)
-    return out, table, text
+        results, text = reproduce.reproduce("table2", out, quick=True)
+    return out, results, text
 
 
 def test_table_2_has_every_method_in_every_cell(smallest):
-    _, table, _ = smallest
+    table = smallest[1]["table2"]
     for kind, biases in (("joint_bias_deg", ("0.0", "1.0")), ("link_bias_mm", ("10.0",))):
         for quantity in ("position_mm", "orientation_1e-4rad"):
             for bias in biases:
@@ -125,7 +131,7 @@ def test_table_2_has_every_method_in_every_cell(smallest):
 
 
 def test_residual_is_exact_where_the_model_is_right_and_far_ahead_of_it_where_it_is_wrong(smallest):
-    position = smallest[1]["joint_bias_deg"]["position_mm"]
+    position = smallest[1]["table2"]["joint_bias_deg"]["position_mm"]
     for trajectory in ("S", "C0", "C-pi/4", "C+pi/4"):
         assert position["0.0"][trajectory]["residual"]["mean"] < 0.01
         biased = position["1.0"][trajectory]
@@ -139,12 +145,14 @@ def smallest_table1(tmp_path_factory):
     out = tmp_path_factory.mktemp("table1")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(table1, "QUICK", (600, 12, 300))
-        table, text = reproduce.reproduce("table1", out, quick=True)
-    return out, table, text
+        patch.setattr(table1, "QUICK_GRID", Grid((4.8,), (0.3, 0.6), (1e-12,), 300, 6))
+        results, text = reproduce.reproduce("figure3", out, quick=True)
+    return out, results, text
 
 
 def test_table_1_shows_the_papers_claim_that_a_loss_through_the_kinematics_is_far_ahead(smallest_table1):
-    out, table, text = smallest_table1
+    out, results, text = smallest_table1
+    table = results["table1"]
     for trajectory in ("eight", "circle"):
         position = {method: mean for method, (mean, _) in table[trajectory]["position_cm"].items()}
         assert set(position) == set(table1.METHODS)
@@ -153,15 +161,89 @@ def test_table_1_shows_the_papers_claim_that_a_loss_through_the_kinematics_is_fa
             assert position[other] > 10.0 * position["crisp_fk"]
     assert "(0.05 +- 0.04)" in text
     assert json.loads((out / "table1.json").read_text()) == table
-    assert (out / "table1.png").stat().st_size > 20_000
+    assert json.loads((out / "figure3.json").read_text()) == results["figure3"]
+    for name in ("table1", "figure3"):
+        assert (out / f"{name}.png").stat().st_size > 20_000
 
 
-def test_files_hold_the_table_and_the_pictures_are_drawn(smallest):
-    out, table, text = smallest
-    assert json.loads((out / "table2.json").read_text()) == table
+def test_figure_3_has_the_paths_that_table_1_measures(smallest_table1):
+    _, results, _ = smallest_table1
+    for trajectory in ("eight", "circle"):
+        paths = results["figure3"][trajectory]
+        assert set(paths) == {"target", *table1.METHODS}
+        for method in table1.METHODS:
+            distances = np.linalg.norm(np.array(paths[method]) - np.array(paths["target"]), axis=1)
+            expected = results["table1"][trajectory]["position_cm"][method]
+            np.testing.assert_allclose(1e2 * distances.mean(), expected[0], rtol=1e-6, atol=1e-9)
+
+
+def test_files_hold_the_results_and_the_pictures_are_drawn(smallest):
+    out, results, text = smallest
+    assert set(results) == {"table2", "figure5", "figure6"}
+    for name, result in results.items():
+        assert json.loads((out / f"{name}.json").read_text()) == result
+        assert (out / f"{name}.png").stat().st_size > 20_000
+        assert (out / f"{name}.csv").stat().st_size > 200
     with (out / "table2.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert len(rows) == 3 * 2 * 4 * len(table2.METHODS)
     assert "(7.31)" in text
-    for kind in ("joint", "link"):
-        assert (out / f"table2_{kind}.png").stat().st_size > 20_000
+
+
+def test_figure_5_has_the_paths_that_table_2_measures(smallest):
+    _, results, _ = smallest
+    for trajectory in ("S", "C0"):
+        paths = results["figure5"][trajectory]
+        cells = results["table2"]["joint_bias_deg"]["position_mm"]["1.0"][trajectory]
+        assert set(paths) == {"target", *table2.FIGURE5[1]}
+        for method in table2.FIGURE5[1]:
+            goals = np.array(paths["target"])[:: 3 if method == "pybullet" else 1]
+            distances = np.linalg.norm(np.array(paths[method]) - goals, axis=1)
+            assert 1e3 * distances.mean() == pytest.approx(cells[method]["mean"], rel=1e-9)
+
+
+def test_figure_6_has_the_largest_scores_and_where_they_are(smallest):
+    _, results, _ = smallest
+    for data in (results["figure6"][name] for name in ("S", "C0")):
+        magnitudes = np.array(data["magnitudes"])
+        assert len(magnitudes) == len(data["positions"]) == data["samples"] == 400
+        largest = np.sort(magnitudes)[::-1]
+        assert 1 <= data["samples_with_90_percent"] <= 400
+        count = data["samples_with_90_percent"]
+        assert largest[:count].sum() >= 0.9 * largest.sum() * (1.0 - 1e-6) > largest[: count - 1].sum()
+
+
+def test_grid_search_takes_the_candidate_of_the_smallest_error_and_records_all():
+    robot = RobotModel.planar5()
+    train, validation = presets.make_part("planar", "train", 300), presets.make_part("planar", "validation", 8)
+    grid = Grid((0.5, 2.0), (0.5,), (1e-3, 1e-9), 250, 6)
+    choice = search_grid(robot, train, validation, grid)
+    tried = choice.record["tried"]
+    assert len(tried) == 4
+    assert choice.record["grid"]["samples"] == 250
+    assert choice.record["grid"]["poses"] == 6
+    best = min(tried, key=lambda candidate: candidate["error"])
+    assert choice.record["chosen"] == best
+    assert choice.penalty == best["penalty"]
+    # Recomputed for the winner: fit, predict each pose from the sample of its largest score, median of the distance.
+    paper = PaperCRiSP(robot, kernel=choice.kernel, penalty=choice.penalty).fit(train.subset(np.arange(250)))
+    errors = []
+    for pose in validation.poses[:6]:
+        reached = robot.forward_kinematics(paper.solve_path(pose[None]).configurations)
+        found = path_errors(pose[None], reached)
+        errors.append(found["position_l1"][0] + 0.05 * found["orientation_l1"][0])
+    assert best["error"] == pytest.approx(np.median(errors), rel=1e-6)
+
+
+def test_a_shared_factor_gives_what_a_fit_of_its_own_gives():
+    robot = standing_panda()
+    dataset = standing(presets.make_part("panda-torus", "train", 80))
+    models = [biased_model(robot, joint_bias_deg=bias) for bias in (0.5, 2.0)]
+    kernel = GaussianKernel(0.1, 1.0)
+    first = SharedFactorCRiSP(models[0], kernel, 1e-8)
+    first.fit(dataset)
+    shared = SharedFactorCRiSP(models[1], kernel, 1e-8, first)
+    shared.fit(dataset)
+    alone = CRiSP(models[1], "residual", kernel, 1e-8, centers=None).fit(dataset)
+    target = dataset.poses[3]
+    np.testing.assert_array_equal(shared.solve(target).configuration, alone.solve(target).configuration)

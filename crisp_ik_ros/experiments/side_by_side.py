@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ STYLES = {
     "crisp_fk": ("CRiSP-FK, as printed", "o-", "0.0"),
     "crisp_fk_chordal": ("CRiSP-FK, chordal", "s-", "#1f6fc4"),
     "residual": ("residual", "D-", "#d1495b"),
+    "residual_exact": ("residual, exact", "*-", "#8a1c2c"),
     "sdls": ("SDLS", "^--", "0.45"),
     "pybullet": ("PyBullet DLS", "v:", "0.6"),
     "calibration": ("calibration", "x-.", "#2e8b57"),
@@ -69,34 +71,6 @@ def rows_text(rows: list[dict[str, Any]]) -> str:
             text += f" ({row['printed_mean']:g} +- {row['printed_std']:g})"
         lines.append(text)
     return "\n".join(lines)
-
-
-def draw_table1(table: dict[str, Any], path: Path) -> None:
-    """Figure 3: the tool's path under each method over the target path, a panel each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(13.0, 6.0), dpi=120)
-    FigureCanvasAgg(figure)
-    panels = figure.subplots(2, len(TABLE1_METHODS), sharex="row", sharey="row")
-    for line, trajectory in enumerate(("eight", "circle")):
-        target = np.array(table["paths"][trajectory]["target"])
-        for axes, (method, label) in zip(panels[line], TABLE1_METHODS.items(), strict=True):
-            reached = np.array(table["paths"][trajectory][method])
-            axes.plot(*target.T, color="0.6", linewidth=4, label="target")
-            axes.plot(*reached.T, "--", color="0.0", linewidth=1.2, label="tool")
-            axes.set_aspect("equal")
-            axes.grid(alpha=0.3)
-            mean = table[trajectory]["position_cm"][method][0]
-            off = f"{mean:.3g} cm off" if mean >= 1e-3 else "< 0.001 cm off"
-            axes.set_title(f"{label}\n{off}" if line == 0 else off, fontsize=10)
-            if line == 1:
-                axes.set_xlabel("x [m]")
-        panels[line, 0].set_ylabel("y [m]")
-    handles, labels = panels[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=2, frameon=False)
-    figure.tight_layout(rect=(0.0, 0.06, 1.0, 1.0), h_pad=2.0)
-    figure.savefig(path)
 
 
 def cells(table: dict[str, Any]) -> Iterator[tuple[str, str, str, str, dict[str, Any]]]:
@@ -157,36 +131,34 @@ def draw_table2(table: dict[str, Any], printed: dict[str, Any], path: Path) -> N
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    for kind, axis_label in BIAS_KINDS.items():
-        figure = Figure(figsize=(13.0, 6.4), dpi=120)
-        FigureCanvasAgg(figure)
-        rows = table[kind]
-        trajectories = list(next(iter(next(iter(rows.values())).values())))
-        panels = figure.subplots(len(QUANTITIES), len(trajectories), sharex=True, sharey="row")
-        for line, (quantity, quantity_label) in enumerate(QUANTITIES.items()):
-            biases = sorted(rows[quantity], key=float)
-            places = np.arange(len(biases))
-            for column, trajectory in enumerate(trajectories):
-                axes = panels[line, column]
-                for method, (label, style, color) in STYLES.items():
-                    values = [rows[quantity][bias][trajectory][method]["mean_l1"] for bias in biases]
-                    axes.plot(places, np.maximum(values, FLOOR), style, color=color, label=label, markersize=5)
-                known = [printed_cell(printed, kind, quantity, bias, trajectory, "crisp_fk") for bias in biases]
-                shown = [(place, value) for place, value in zip(places, known, strict=True) if value is not None]
-                if shown:
-                    axes.plot(
-                        *zip(*shown, strict=True), "o", mfc="none", mec="0.0", markersize=11, label="paper's CRiSP-FK"
-                    )
-                axes.set_yscale("log")
-                axes.set_xticks(places, biases)
-                axes.grid(alpha=0.3)
-                if line == 0:
-                    axes.set_title(trajectory)
-                if line == len(QUANTITIES) - 1:
-                    axes.set_xlabel(axis_label)
-                if column == 0:
-                    axes.set_ylabel(f"{quantity_label}, mean L1")
-        handles, labels = panels[0, 0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="lower center", ncols=len(labels), frameon=False, fontsize=9)
-        figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
-        figure.savefig(path.with_name(f"{path.stem}_{kind.split('_')[0]}{path.suffix}"))
+    figure = Figure(figsize=(13.0, 12.0), dpi=120)
+    FigureCanvasAgg(figure)
+    names = list(next(iter(table["joint_bias_deg"]["position_mm"].values())))
+    panels = figure.subplots(len(BIAS_KINDS) * len(QUANTITIES), len(names), sharey="row", squeeze=False)
+    for line, (kind, quantity) in enumerate(product(BIAS_KINDS, QUANTITIES)):
+        rows = table[kind][quantity]
+        biases = sorted(rows, key=float)
+        places = np.arange(len(biases))
+        for column, name in enumerate(names):
+            axes = panels[line, column]
+            for method, (label, style, color) in STYLES.items():
+                values = [rows[bias][name][method]["mean_l1"] for bias in biases]
+                axes.plot(places, np.maximum(values, FLOOR), style, color=color, label=label, markersize=5)
+            known = [printed_cell(printed, kind, quantity, bias, name, "crisp_fk") for bias in biases]
+            shown = [(place, value) for place, value in zip(places, known, strict=True) if value is not None]
+            if shown:
+                axes.plot(
+                    *zip(*shown, strict=True), "o", mfc="none", mec="0.0", markersize=11, label="paper's CRiSP-FK"
+                )
+            axes.set_yscale("log")
+            axes.set_xticks(places, biases)
+            axes.grid(alpha=0.3)
+            axes.set_xlabel(BIAS_KINDS[kind])
+            if line == 0:
+                axes.set_title(name)
+            if column == 0:
+                axes.set_ylabel(f"{QUANTITIES[quantity]}, mean L1")
+    handles, labels = panels[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=(len(labels) + 1) // 2, frameon=False)
+    figure.tight_layout(rect=(0.0, 0.05, 1.0, 1.0))
+    figure.savefig(path)

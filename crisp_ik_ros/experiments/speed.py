@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.crisp import CRiSP
@@ -56,7 +55,7 @@ def run_speed(quick: bool = False, model: Path | None = None) -> dict[str, Any]:
             begin = time.perf_counter()
             last[name] = method(pose, last[name])
             times[name].append(time.perf_counter() - begin)
-    brute = _brute_force(robot, dataset, estimator)
+    brute = _chordal_brute_force(robot, dataset, estimator)
     times[f"brute force, n = {samples}"] = [_timed(brute, pose, robot.rest) for pose in poses[:BRUTE_FORCE_POSES]]
     reference = float(np.median(times["learned"]))
     result: dict[str, Any] = {"machine": f"{platform.machine()}, {platform.python_version()}, {len(poses)} poses"}
@@ -69,27 +68,56 @@ def run_speed(quick: bool = False, model: Path | None = None) -> dict[str, Any]:
     return result
 
 
-def _brute_force(robot: RobotModel, dataset: Dataset, estimator: CRiSP) -> Callable[[Array, Array], Array]:
-    """Return the paper's estimator as printed: all scores, and the sum over the training set in every evaluation."""
+def brute_force(
+    robot: RobotModel,
+    regression: KernelRidge,
+    losses: Callable[[Array], Array],
+    step: float = 1e-7,
+    tolerance: float = 1e-10,
+) -> Callable[[Array, Array], Array]:
+    """Return the paper's estimator as printed: all scores, and the sum over the training set in every evaluation.
+
+    Parameters
+    ----------
+    robot : RobotModel
+    regression : KernelRidge
+        Fitted; gives the scores.
+    losses : callable
+        y (J,) -> its loss with each training sample (n,).
+    step : float
+        Of the finite differences [rad].
+    tolerance : float
+        Of L-BFGS-B.
+
+    Returns
+    -------
+    callable
+        (pose (4, 4), seed (J,)) -> configuration (J,).
+    """
+
+    def solve(pose: Array, seed: Array) -> Array:
+        scores = regression.scores(pose[None])[0]
+
+        def objective_and_gradient(y: Array) -> tuple[float, Array]:
+            value = float(scores @ losses(y))
+            return value, np.array([(float(scores @ losses(y + step * row)) - value) / step for row in np.eye(len(y))])
+
+        return lbfgsb(objective_and_gradient, seed, robot.lower, robot.upper, tolerance=tolerance).configuration
+
+    return solve
+
+
+def _chordal_brute_force(robot: RobotModel, dataset: Dataset, estimator: CRiSP) -> Callable[[Array, Array], Array]:
+    """Brute force with the estimator's kernel and the chordal loss through the forward kinematics."""
     regression = KernelRidge(estimator.kernel_, 1e-9)
     regression.fit(dataset.poses, np.ones((len(dataset), 1)))
     loss = ForwardKinematicsLoss()
     embedded = loss.embed(robot, dataset.configurations, dataset.poses)
 
-    def solve(pose: Array, seed: Array) -> Array:
-        row = regression.kernel.matrix(regression.centers_, regression.kernel.features(pose[None]))
-        scores = cho_solve((regression._factor, True), row)[:, 0]
+    def losses(y: Array) -> Array:
+        return ((loss.embed_poses(robot.forward_kinematics(y[None])) - embedded) ** 2).sum(axis=1)
 
-        def objective(y: Array) -> float:
-            return float(scores @ ((loss.embed(robot, y[None], pose[None]) - embedded) ** 2).sum(axis=1))
-
-        def objective_and_gradient(y: Array) -> tuple[float, Array]:
-            value, step = objective(y), 1e-7
-            return value, np.array([(objective(y + step * row) - value) / step for row in np.eye(robot.dof)])
-
-        return lbfgsb(objective_and_gradient, seed, robot.lower, robot.upper, tolerance=1e-10).configuration
-
-    return solve
+    return brute_force(robot, regression, losses)
 
 
 def _timed(method: Callable[[Array, Array], Array], pose: Array, seed: Array) -> float:

@@ -1,8 +1,9 @@
-"""Table 2: the Panda on four trajectories, its model wrong by growing biases."""
+"""Table 2 with Figures 5 and 6: the Panda on four trajectories, its model wrong by growing biases."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.estimators.baselines.pybullet_ik import PyBulletIK
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
 from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.experiments.grid_search import Grid, search_grid
 from crisp_ik_ros.experiments.paper import (
     TRAJECTORY_PRESETS,
     biased_model,
@@ -22,9 +24,9 @@ from crisp_ik_ros.experiments.paper import (
     standing_panda,
 )
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
+from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-from crisp_ik_ros.solvers.result import PathResult
 from crisp_ik_ros.transforms import Array
 
 # Rows of the printed table: bias of every joint [deg], and of every link [mm].
@@ -34,19 +36,33 @@ METHODS = {
     "crisp_fk": "CRiSP-FK as in the paper: Euler angles, exact regression, L-BFGS-B",
     "crisp_fk_chordal": "CRiSP-FK with the chordal orientation, Nystrom",
     "residual": "CRiSP with the residual loss, Nystrom",
+    "residual_exact": "CRiSP with the residual loss, exact regression",
     "sdls": "selectively damped least squares (Buss and Kim)",
     "pybullet": "PyBullet's null-space damped least squares, as the authors ran it",
     "calibration": "least-squares joint and link offsets, then model-based IK",
 }
-# (samples, points on a trajectory, Nystrom centers); None: all samples.
-FULL = (None, 200, 2000)
-QUICK = (800, 12, 300)
-# The paper's penalty; its kernel is PaperCRiSP's default.
-PAPER_PENALTY = 1e-6
+# Samples, points on a trajectory, Nystrom centers, and every how manyth point PyBullet solves: it takes 0.25 s for
+# each, from the rest pose every time, so that leaving points out changes nothing for the others.
+FULL = (None, 100, 2000, 2)
+QUICK = (600, 12, 300, 6)
+GRID = Grid((0.05, 0.1, 0.2), (0.35, 0.5, 0.7), (1e-7, 1e-9), 8000, 60)
+QUICK_GRID = Grid((0.05, 0.1), (0.5,), (1e-6, 1e-9), 400, 10)
 # Samples that calibration uses: its 37 offsets need no more.
 CALIBRATION_SAMPLES = 2000
+# Row whose length scales the exact residual estimator uses for all: they do not depend on the size of the bias, and
+# one factorisation serves every row.
+CHOOSING_ROW = ("joint_bias_deg", 1.0)
+# Figure 5: bias, and the trajectories and methods drawn.
+FIGURE5_ROW = ("joint_bias_deg", 0.1)
+FIGURE5 = ("S", "C0"), ("crisp_fk", "residual", "sdls", "pybullet")
+# Figure 6: trajectories, and samples kept: those of the largest scores and others.
+FIGURE6 = ("S", "C0")
+FIGURE6_LARGEST, FIGURE6_OTHERS = 1000, 2000
 
 Progress = Callable[[int, int], None]
+Row = tuple[str, float]
+# A row's results: method, trajectory, and the configurations (k, J) for its points, or for every so manyth of them.
+Found = tuple[Row, list[tuple[str, str, Array]]]
 
 
 def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
@@ -55,7 +71,7 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
     Parameters
     ----------
     quick : bool
-        Fewer samples and points: minutes instead of most of an hour.
+        Fewer samples and points: a minute or two instead of more than an hour.
     seed : int
         Of centers and of the link biases' random signs.
     progress : callable, optional
@@ -64,74 +80,141 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
     Returns
     -------
     dict
-        In the structure of the printed table: bias kind, quantity, bias, trajectory, method, and there mean and std of
-        the Euclidean error, and mean_l1 and std_l1 in the authors' convention.
+        ``table2``, in the structure of the printed table: bias kind, quantity, bias, trajectory, method, and there mean
+        and std of the Euclidean error, and mean_l1 and std_l1 in the authors' convention. ``figure5``: the tool's paths
+        (k, 3) [m], authors' frame. ``figure6``: training samples' positions (k, 3) [m] with their scores for a point of
+        the spiral and one of the circle.
     """
-    samples, points, centers = QUICK if quick else FULL
+    samples, points, centers, stride = QUICK if quick else FULL
     robot, targets = standing_panda(), panda_trajectories(points)
     rows = [("joint_bias_deg", bias) for bias in JOINT_BIASES] + [("link_bias_mm", bias) for bias in LINK_BIASES]
+    models = {row: biased_model(robot, **{row[0]: row[1]}, seed=seed) for row in rows}
     table: dict[str, Any] = {kind: {"position_mm": {}, "orientation_1e-4rad": {}} for kind, _ in rows}
+    figure5: dict[str, Any] = {name: {"target": targets[name][:, :3, 3].tolist()} for name in FIGURE5[0]}
+    figure6: dict[str, Any] = {}
+    search: dict[str, Any] = {}
     presets = sorted(set(TRAJECTORY_PRESETS.values()))
-    done, total = 0, len(rows) * len(presets)
+    done, total = 0, 3 * len(rows) * len(presets)
     for preset in presets:
+        paths = {name: targets[name] for name, wanted in TRAJECTORY_PRESETS.items() if wanted == preset}
         dataset = standing(make_part(preset, "train", samples))
-        names = [name for name, wanted in TRAJECTORY_PRESETS.items() if wanted == preset]
-        paper = PaperCRiSP(robot, penalty=PAPER_PENALTY).fit(dataset)
-        scores = {name: paper.scores(targets[name]) for name in names}
-        for kind, bias in rows:
-            model = biased_model(robot, **{kind: bias}, seed=seed)
-            for method, name, path in _solve(model, paper, dataset, targets, scores, centers, seed):
-                errors = path_errors(targets[name], robot.forward_kinematics(path.configurations))
-                for quantity, label, scale in (
-                    ("position_mm", "position", 1e3),
-                    ("orientation_1e-4rad", "orientation", 1e4),
-                ):
-                    cell = table[kind][quantity].setdefault(str(bias), {}).setdefault(name, {})
-                    cell[method] = _cell(errors[label], errors[f"{label}_l1"], scale)
+        grid = QUICK_GRID if quick else GRID
+        choice = search_grid(robot, dataset, standing(make_part(preset, "validation", grid.poses)), grid)
+        search[preset] = choice.record
+        paper = PaperCRiSP(robot, kernel=choice.kernel, penalty=choice.penalty)
+        # Each holds its kernel matrix while it runs only: two of 35000 samples are more than most machines' memory.
+        systems = chain(
+            _paper_rows(paper, models, dataset, paths, figure6, seed),
+            _exact_rows(models, dataset, paths, centers, seed),
+            _other_rows(models, dataset, paths, centers, stride, seed),
+        )
+        for row, found in systems:
+            for method, name, configurations in found:
+                step = -(-len(paths[name]) // len(configurations))
+                goals, reached = paths[name][::step], robot.forward_kinematics(configurations)
+                _record(table, row, name, method, path_errors(goals, reached))
+                if row == FIGURE5_ROW and name in FIGURE5[0] and method in FIGURE5[1]:
+                    figure5[name][method] = reached[:, :3, 3].tolist()
             done += 1
             if progress is not None:
                 progress(done, total)
-    table["settings"] = {
+    settings = {
         "quick": quick,
         "seed": seed,
         "samples": samples or PRESETS["panda-box"].counts[0],
         "points": points,
         "centers": centers,
-        "methods": METHODS,
+        "pybullet_every": stride,
     }
-    return table
+    table["settings"] = {**settings, "methods": METHODS, "search": search}
+    figure5["settings"] = {**settings, "joint_bias_deg": FIGURE5_ROW[1]}
+    figure6["settings"] = settings
+    return {"table2": table, "figure5": figure5, "figure6": figure6}
 
 
-def _solve(
-    model: RobotModel,
-    paper: PaperCRiSP,
+def _paper_rows(
+    estimator: PaperCRiSP,
+    models: dict[Row, RobotModel],
     dataset: Dataset,
-    targets: dict[str, Array],
-    scores: dict[str, Array],
-    centers: int,
+    paths: dict[str, Array],
+    figure6: dict[str, Any],
     seed: int,
-) -> Iterator[tuple[str, str, PathResult]]:
-    """Each method's path for each trajectory that has scores: (method, trajectory, path)."""
+) -> Iterator[Found]:
+    estimator.fit(dataset)
+    scores = {name: estimator.scores(path) for name, path in paths.items()}
+    for name in set(paths) & set(FIGURE6):
+        figure6[name] = _scored_samples(dataset, paths[name], scores[name], seed)
+    for row, model in models.items():
+        believed = estimator.with_model(model)
+        yield (
+            row,
+            [
+                ("crisp_fk", name, believed.solve_path(path, scores=scores[name]).configurations)
+                for name, path in paths.items()
+            ],
+        )
+
+
+def _exact_rows(
+    models: dict[Row, RobotModel], dataset: Dataset, paths: dict[str, Array], centers: int, seed: int
+) -> Iterator[Found]:
+    guide = CRiSP(models[CHOOSING_ROW], "residual", centers=centers, random_state=seed).fit(dataset)
+    last: SharedFactorCRiSP | None = None
+    for row, model in models.items():
+        system = SharedFactorCRiSP(model, guide.kernel_, guide.penalty_, last)
+        system.fit(dataset)
+        last = system
+        yield row, [("residual_exact", name, system.solve_path(path).configurations) for name, path in paths.items()]
+
+
+def _other_rows(
+    models: dict[Row, RobotModel], dataset: Dataset, paths: dict[str, Array], centers: int, stride: int, seed: int
+) -> Iterator[Found]:
     few = dataset.subset(np.arange(min(len(dataset), CALIBRATION_SAMPLES)))
-    with PyBulletArm(panda_urdf_path(), model) as arm:
-        systems: dict[str, Any] = {
-            "crisp_fk_chordal": CRiSP(model, "forward_kinematics", centers=centers, random_state=seed).fit(dataset),
-            "residual": CRiSP(model, "residual", centers=centers, random_state=seed).fit(dataset),
-            "sdls": SDLSIK(model),
-            "pybullet": PyBulletIK(arm),
-            "calibration": KinematicCalibration(model).fit(few),
+    for row, model in models.items():
+        with PyBulletArm(panda_urdf_path(), model) as arm:
+            systems: dict[str, Any] = {
+                "crisp_fk_chordal": CRiSP(model, "forward_kinematics", centers=centers, random_state=seed).fit(dataset),
+                "residual": CRiSP(model, "residual", centers=centers, random_state=seed).fit(dataset),
+                "sdls": SDLSIK(model),
+                "pybullet": PyBulletIK(arm),
+                "calibration": KinematicCalibration(model).fit(few),
+            }
+            yield (
+                row,
+                [
+                    (method, name, system.solve_path(path[:: stride if method == "pybullet" else 1]).configurations)
+                    for name, path in paths.items()
+                    for method, system in systems.items()
+                ],
+            )
+
+
+def _record(table: dict[str, Any], row: Row, name: str, method: str, errors: dict[str, Array]) -> None:
+    kind, bias = row
+    for quantity, label, scale in (("position_mm", "position", 1e3), ("orientation_1e-4rad", "orientation", 1e4)):
+        euclidean, authors = scale * errors[label], scale * errors[f"{label}_l1"]
+        table[kind][quantity].setdefault(str(bias), {}).setdefault(name, {})[method] = {
+            "mean": float(euclidean.mean()),
+            "std": float(euclidean.std()),
+            "mean_l1": float(authors.mean()),
+            "std_l1": float(authors.std()),
         }
-        believed = paper.with_model(model)
-        for name, weights in scores.items():
-            yield "crisp_fk", name, believed.solve_path(targets[name], scores=weights)
-            for method, system in systems.items():
-                yield method, name, system.solve_path(targets[name])
 
 
-def _cell(euclidean: Array, authors: Array, scale: float) -> dict[str, float]:
+def _scored_samples(dataset: Dataset, path: Array, scores: Array, seed: int) -> dict[str, Any]:
+    """Return the samples of the largest scores for the path's middle point, some others, and what those weigh."""
+    point = len(path) // 2
+    magnitudes = np.abs(scores[point])
+    order = np.argsort(-magnitudes, kind="stable")
+    others = np.random.default_rng(seed).permutation(order[FIGURE6_LARGEST:])[:FIGURE6_OTHERS]
+    kept = np.concatenate([order[:FIGURE6_LARGEST], others])
     return {
-        "mean": scale * float(euclidean.mean()),
-        "std": scale * float(euclidean.std()),
-        "mean_l1": scale * float(authors.mean()),
-        "std_l1": scale * float(authors.std()),
+        "path": path[:, :3, 3].tolist(),
+        "point": path[point, :3, 3].tolist(),
+        "positions": np.round(dataset.poses[kept, :3, 3], 6).tolist(),
+        "magnitudes": np.round(magnitudes[kept], 9).tolist(),
+        # How few samples carry the prediction.
+        "samples": len(magnitudes),
+        "samples_with_90_percent": int(1 + np.searchsorted(np.cumsum(magnitudes[order]), 0.9 * magnitudes.sum())),
     }
