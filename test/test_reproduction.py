@@ -23,6 +23,7 @@ from crisp_ik_ros.experiments.paper import (
 )
 from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
 from crisp_ik_ros.experiments.side_by_side import printed_cell
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.transforms import euler_from_matrix, make_pose, matrix_from_euler
 
@@ -247,3 +248,13 @@ def test_a_shared_factor_gives_what_a_fit_of_its_own_gives():
     alone = CRiSP(models[1], "residual", kernel, 1e-8, centers=None).fit(dataset)
     target = dataset.poses[3]
     np.testing.assert_array_equal(shared.solve(target).configuration, alone.solve(target).configuration)
+
+
+def test_progress_of_several_parts_is_counted_together():
+    seen = []
+    steps = Steps(3, lambda done, total: seen.append((done, total)))
+    steps()
+    steps(7, 20)
+    steps()
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+    Steps(1, None)()

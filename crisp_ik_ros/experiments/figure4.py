@@ -14,6 +14,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.grid_search import search_grid
 from crisp_ik_ros.experiments.paper import biased_model, path_errors
 from crisp_ik_ros.experiments.presets import make_part
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.experiments.table1 import GRID, QUICK_GRID, planar_trajectories
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -81,9 +82,9 @@ def run_figure4(quick: bool = False, seed: int = 0, progress: Progress | None = 
     }
     # Once, with the right model: the scores depend on no model.
     grid = QUICK_GRID if quick else GRID
-    choice = search_grid(robot, pool, make_part("planar", "validation", grid.poses), grid)
     cells = [(kind, place, bias) for kind, values in biases.items() for place, bias in enumerate(values)]
-    done, total = 0, repetitions * len(cells)
+    steps = Steps(grid.size + repetitions * len(cells), progress)
+    choice = search_grid(robot, pool, make_part("planar", "validation", grid.poses), grid, progress=steps)
     for repetition in range(repetitions):
         rng = np.random.default_rng([seed, repetition])
         dataset = pool.subset(rng.choice(len(pool), samples, replace=False))
@@ -103,9 +104,7 @@ def run_figure4(quick: bool = False, seed: int = 0, progress: Progress | None = 
             for method, name, values in measured:
                 for measure, value in values.items():
                     table[kind][name][measure][method][place].append(value)
-            done += 1
-            if progress is not None:
-                progress(done, total)
+            steps()
     table["settings"] = {
         "quick": quick,
         "seed": seed,

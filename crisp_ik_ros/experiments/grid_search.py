@@ -12,6 +12,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import RegressionError
 from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.experiments.paper import path_errors
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
@@ -42,6 +43,11 @@ class Grid:
     penalties: tuple[float, ...]
     samples: int = 4000
     poses: int = 100
+
+    @property
+    def size(self) -> int:
+        """Number of candidates."""
+        return len(self.position_length_scales) * len(self.orientation_length_scales) * len(self.penalties)
 
 
 @dataclass(frozen=True)
@@ -75,8 +81,7 @@ def search_grid(
     few = train.subset(np.arange(min(len(train), grid.samples)))
     poses = validation.poses[: grid.poses]
     tried: list[dict[str, float]] = []
-    total = len(grid.position_length_scales) * len(grid.orientation_length_scales) * len(grid.penalties)
-    done = 0
+    steps = Steps(grid.size, progress)
     for position in grid.position_length_scales:
         for orientation in grid.orientation_length_scales:
             for penalty in grid.penalties:
@@ -90,9 +95,7 @@ def search_grid(
                         "error": error,
                     }
                 )
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+                steps()
     best = min(tried, key=lambda candidate: candidate["error"])
     if not np.isfinite(best["error"]):
         raise RegressionError("no candidate of the grid can be fitted; widen the penalties")

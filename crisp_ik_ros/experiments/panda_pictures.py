@@ -36,7 +36,7 @@ def figure5_text(result: dict[str, Any]) -> str:
 
 
 def draw_figure5(result: dict[str, Any], path: Path) -> None:
-    """Draw the paths that the tool takes: the spiral in space, the circle from above and its distance from it."""
+    """Draw the paths that the tool takes: the spiral in space, the circle in its upright plane."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -49,11 +49,11 @@ def draw_figure5(result: dict[str, Any], path: Path) -> None:
             x, height, away = 1e3 * np.array(points).T
             label, style, color = ("target", "-", "0.7") if method == "target" else STYLES[method]
             width = 4.0 if method == "target" else 1.4
-            curve = (x, -away, height) if name == "S" else (x, -away)
+            curve = (x, -away, height) if name == "S" else (x, height)
             line = style.lstrip("osDv^x") or "-"
             axes.plot(*curve, line, color=color, linewidth=width, label=label)
         axes.set_xlabel("x [mm]")
-        axes.set_ylabel("y [mm]")
+        axes.set_ylabel("y [mm]" if name == "S" else "z [mm]")
         if name == "S":
             axes.set_zlabel("z [mm]")
             axes.set_box_aspect((1, 1, 1))

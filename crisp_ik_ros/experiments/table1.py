@@ -15,6 +15,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.grid_search import Grid, search_grid
 from crisp_ik_ros.experiments.paper import path_errors
 from crisp_ik_ros.experiments.presets import make_part
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import PathResult
 from crisp_ik_ros.trajectories import eight
@@ -63,7 +64,10 @@ def run_table1(quick: bool = False, seed: int = 0, progress: Progress | None = N
     table: dict[str, Any] = {name: {} for name in targets}
     paths: dict[str, Any] = {name: {"target": path[:, :2, 3].tolist()} for name, path in targets.items()}
     chosen: dict[str, Any] = {}
-    for done, (method, solve_path) in enumerate(_systems(robot, dataset, centers, seed, quick, chosen), 1):
+    grid = QUICK_GRID if quick else GRID
+    # Both versions of the paper's estimator search the grid.
+    steps = Steps(2 * grid.size + len(METHODS), progress)
+    for method, solve_path in _systems(robot, dataset, centers, seed, grid, chosen, steps):
         for name, path in targets.items():
             reached = robot.forward_kinematics(solve_path(path).configurations)
             errors = path_errors(path, reached)
@@ -73,8 +77,7 @@ def run_table1(quick: bool = False, seed: int = 0, progress: Progress | None = N
                     cell = [float(values.mean()), float(values.std())]
                     table[name].setdefault(quantity + suffix, {})[method] = cell
             paths[name][method] = reached[:, :2, 3].tolist()
-        if progress is not None:
-            progress(done, len(METHODS))
+        steps()
     settings = {"quick": quick, "seed": seed, "samples": len(dataset), "points": points, "centers": centers}
     return {
         "table1": {**table, "settings": {**settings, "methods": METHODS, "chosen": chosen}},
@@ -83,7 +86,13 @@ def run_table1(quick: bool = False, seed: int = 0, progress: Progress | None = N
 
 
 def _systems(
-    robot: RobotModel, dataset: Dataset, centers: int, seed: int, quick: bool, chosen: dict[str, Any]
+    robot: RobotModel,
+    dataset: Dataset,
+    centers: int,
+    seed: int,
+    grid: Grid,
+    chosen: dict[str, Any],
+    progress: Progress,
 ) -> Iterator[tuple[str, Callable[[Array], PathResult]]]:
     """Fit the methods one after the other, so that no two large kernel matrices are in memory."""
     for method, loss in (("residual", "residual"), ("crisp_fk_chordal", "forward_kinematics")):
@@ -91,8 +100,8 @@ def _systems(
         chosen[method] = {"kernel": repr(ours.kernel_), "penalty": ours.penalty_}
         yield method, ours.solve_path
     for method, loss in (("crisp_fk", "forward_kinematics"), ("crisp_r", "radians")):
-        grid = QUICK_GRID if quick else GRID
-        choice = search_grid(robot, dataset, make_part("planar", "validation", grid.poses), grid, loss)
+        validation = make_part("planar", "validation", grid.poses)
+        choice = search_grid(robot, dataset, validation, grid, loss, progress)
         chosen[method] = choice.record
         paper = PaperCRiSP(robot, loss, choice.kernel, choice.penalty).fit(dataset)
         yield method, paper.solve_path

@@ -14,7 +14,7 @@ from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.estimators.baselines.pybullet_ik import PyBulletIK
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
 from crisp_ik_ros.estimators.crisp import CRiSP
-from crisp_ik_ros.experiments.grid_search import Grid, search_grid
+from crisp_ik_ros.experiments.grid_search import Choice, Grid, search_grid
 from crisp_ik_ros.experiments.paper import (
     TRAJECTORY_PRESETS,
     biased_model,
@@ -25,6 +25,7 @@ from crisp_ik_ros.experiments.paper import (
 )
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
 from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.transforms import Array
@@ -94,17 +95,17 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
     figure6: dict[str, Any] = {}
     search: dict[str, Any] = {}
     presets = sorted(set(TRAJECTORY_PRESETS.values()))
-    done, total = 0, 3 * len(rows) * len(presets)
+    grid = QUICK_GRID if quick else GRID
+    steps = Steps(len(presets) * (grid.size + 3 * len(rows)), progress)
     for preset in presets:
         paths = {name: targets[name] for name, wanted in TRAJECTORY_PRESETS.items() if wanted == preset}
         dataset = standing(make_part(preset, "train", samples))
-        grid = QUICK_GRID if quick else GRID
-        choice = search_grid(robot, dataset, standing(make_part(preset, "validation", grid.poses)), grid)
+        validation = standing(make_part(preset, "validation", grid.poses))
+        choice = search_grid(robot, dataset, validation, grid, progress=steps)
         search[preset] = choice.record
-        paper = PaperCRiSP(robot, kernel=choice.kernel, penalty=choice.penalty)
         # Each holds its kernel matrix while it runs only: two of 35000 samples are more than most machines' memory.
         systems = chain(
-            _paper_rows(paper, models, dataset, paths, figure6, seed),
+            _paper_rows(choice, models, dataset, paths, figure6, seed),
             _exact_rows(models, dataset, paths, centers, seed),
             _other_rows(models, dataset, paths, centers, stride, seed),
         )
@@ -115,9 +116,7 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
                 _record(table, row, name, method, path_errors(goals, reached))
                 if row == FIGURE5_ROW and name in FIGURE5[0] and method in FIGURE5[1]:
                     figure5[name][method] = reached[:, :3, 3].tolist()
-            done += 1
-            if progress is not None:
-                progress(done, total)
+            steps()
     settings = {
         "quick": quick,
         "seed": seed,
@@ -133,14 +132,15 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
 
 
 def _paper_rows(
-    estimator: PaperCRiSP,
+    choice: Choice,
     models: dict[Row, RobotModel],
     dataset: Dataset,
     paths: dict[str, Array],
     figure6: dict[str, Any],
     seed: int,
 ) -> Iterator[Found]:
-    estimator.fit(dataset)
+    # The scores need no model, and any will do to make them.
+    estimator = PaperCRiSP(next(iter(models.values())), kernel=choice.kernel, penalty=choice.penalty).fit(dataset)
     scores = {name: estimator.scores(path) for name, path in paths.items()}
     for name in set(paths) & set(FIGURE6):
         figure6[name] = _scored_samples(dataset, paths[name], scores[name], seed)
