@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from test_kernels import random_poses
 
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression import centers as centers_module
-from crisp_ik_ros.regression import cholesky
+from crisp_ik_ros.regression import cholesky, nystrom
 from crisp_ik_ros.regression.centers import plus_plus_centers, select_centers
 from crisp_ik_ros.regression.cholesky import factorise, inverse_diagonal, transposed_product
 from crisp_ik_ros.regression.conjugate_gradients import conjugate_gradients
@@ -177,9 +177,35 @@ def test_conjugate_gradients_give_the_direct_nystrom_solution(kernel, penalty, s
     )
     assert direct.iterations_ == 0
     assert 0 < iterated.iterations_ < 200
-    assert iterated.residual_ <= 1e-10
+    assert iterated.residual_ <= nystrom.TOLERANCE
     np.testing.assert_allclose(iterated.predict(POSES), direct.predict(POSES), rtol=1e-6, atol=1e-7)
     np.testing.assert_allclose(iterated.scores(POSES[:3]), direct.scores(POSES[:3]), rtol=1e-5, atol=1e-7)
+
+
+def test_conjugate_gradients_that_come_to_no_solution_are_an_error(monkeypatch):
+    monkeypatch.setattr(nystrom, "ITERATIONS", 2)
+    regression = NystromRidge(KERNEL, 1e-9, 40, solver="conjugate_gradients")
+    with pytest.raises(RegressionError, match="penalty"):
+        regression.fit(POSES, np.sin(3.0 * POSES[:, :3, 3]))
+
+
+def test_many_centers_are_solved_by_conjugate_gradients(monkeypatch):
+    monkeypatch.setattr(nystrom, "MANY_CENTERS", 40)
+    targets = np.sin(3.0 * POSES[:, :3, 3])
+    assert NystromRidge(KERNEL, 1e-4, 40).fit(POSES, targets).iterations_ > 0
+    assert NystromRidge(KERNEL, 1e-4, 39).fit(POSES, targets).iterations_ == 0
+    assert NystromRidge(KERNEL, 1e-4, 40, solver="cholesky").fit(POSES, targets).iterations_ == 0
+
+
+@pytest.mark.parametrize("penalty", [1e-12, 1e-20])
+def test_conjugate_gradients_bear_a_ridge_that_rounding_hides(penalty):
+    kernel = GaussianKernel(3.0, 10.0)
+    targets = np.column_stack([np.sin(POSES[:, :3, 3]), np.ones(150)])
+    direct, iterated = (
+        NystromRidge(kernel, penalty, 60, 0, "uniform", solver).fit(POSES, targets)
+        for solver in ("cholesky", "conjugate_gradients")
+    )
+    np.testing.assert_allclose(iterated.predict(POSES), direct.predict(POSES), atol=2e-3)
 
 
 # ---- leave one out -------------------------------------------------------------------------------------------------

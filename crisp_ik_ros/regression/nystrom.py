@@ -17,8 +17,11 @@ from crisp_ik_ros.transforms import Array
 SOLVERS = ("cholesky", "conjugate_gradients")
 # Centers from which conjugate gradients take less time, and far less memory, than the gram matrix.
 MANY_CENTERS = 10000
-# Relative size of the residual at which conjugate gradients end, and the most iterations they get.
-TOLERANCE, ITERATIONS = 1e-10, 300
+# Relative size of the residual at which conjugate gradients end, the most iterations they get, and the size that they
+# have to come down to.
+TOLERANCE, ITERATIONS, ACCEPTABLE = 1e-8, 300, 1e-3
+# Smallest ridge, relative to the trace of B^T B, that rounding in products with it leaves them.
+LEAST_RIDGE = 1e-14
 
 
 class NystromRidge:
@@ -31,7 +34,8 @@ class NystromRidge:
     With few centers B^T B is summed up and factorised, at n m^2 multiplications for it and as many for B. With many the
     system is solved by conjugate gradients, at 2 n m C multiplications and n m kernel values an iteration,
     preconditioned by (n / m) L^T L + n penalty I: B^T B with the centers in place of the samples (FALKON; Rudi,
-    Carratino, Rosasco 2017). That holds two m x m matrices, and neither K_nm nor its gram matrix.
+    Carratino, Rosasco 2017). That holds two m x m matrices, and neither K_nm nor its gram matrix. A ridge n penalty
+    below 1e-14 times the trace of B^T B, about n, is raised to that: rounding hides a smaller one.
 
     Parameters
     ----------
@@ -89,7 +93,7 @@ class NystromRidge:
         InvalidInputError
             When a hyperparameter is out of range, there are more centers than samples, or the numbers of rows differ.
         RegressionError
-            When the kernel matrix of the centers stays singular.
+            When the kernel matrix of the centers stays singular, or conjugate gradients come to no solution.
         """
         check_regression_input(poses, targets, self.penalty)
         check_center_selection(self.center_selection)
@@ -112,6 +116,7 @@ class NystromRidge:
             # B^T B with every center standing for n / m samples.
             matrix = transposed_product(self._center_factor)
             matrix *= count / self.centers
+            self._ridge = max(self._ridge, LEAST_RIDGE * float(np.trace(matrix)))
             moment = sums(MomentTerm(self.kernel, self.centers_, columns), poses, targets, CHUNK)[0]
             moment = self._whiten(moment)
         else:
@@ -163,6 +168,11 @@ class NystromRidge:
 
         solution, residual, self.iterations_ = conjugate_gradients(product, precondition, right, TOLERANCE, ITERATIONS)
         self.residual_ = float(residual.max())
+        if not self.residual_ <= ACCEPTABLE:
+            raise RegressionError(
+                f"conjugate gradients left a relative residual of {self.residual_:.1e} after {self.iterations_} "
+                "iterations; raise the penalty, shorten the length scales, or use the solver 'cholesky'"
+            )
         return solution
 
     def _whiten(self, values: Array) -> Array:
