@@ -61,6 +61,17 @@ def test_threads_add_up_in_a_fixed_order(monkeypatch):
         np.testing.assert_array_equal(a, b)
 
 
+def test_large_sums_are_kept_once(monkeypatch):
+    made = []
+    term = terms()["gram"]
+    monkeypatch.setattr(sums, "available_threads", lambda: 3)
+    monkeypatch.setattr(sums, "LARGE", 10)
+    monkeypatch.setattr(GramTerm, "add", lambda self, poses, targets, totals: made.append(id(totals[0])))
+    local_sums(term, POSES, TARGETS, 10)
+    assert len(made) == 13
+    assert len(set(made)) == 1
+
+
 # ---- samples that stay in a file -----------------------------------------------------------------------------------
 
 

@@ -83,20 +83,6 @@ def inverse_diagonal(factor: Array) -> Array:
     return diagonal
 
 
-def transposed_product(factor: Array) -> Array:
-    """L^T L (n, n), in C order, of a lower triangular factor; what stands above its diagonal does not count."""
-    count = len(factor)
-    product = np.empty((count, count))
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        rows = np.array(factor[start:, start:stop])
-        rows[: stop - start] = np.tril(rows[: stop - start])
-        product[start:stop, :start] = rows.T @ factor[start:, :start]
-        product[start:stop, start:stop] = rows.T @ rows
-        product[:start, start:stop] = product[start:stop, :start].T
-    return product
-
-
 def _factorise_lower(matrix: Array) -> bool:
     """Overwrite the lower triangle of a Fortran-ordered matrix by its factor; False when it is not positive."""
     count = len(matrix)

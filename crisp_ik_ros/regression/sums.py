@@ -16,6 +16,8 @@ from crisp_ik_ros.transforms import Array
 
 # Samples of a chunk: memory stays at chunk x m numbers a thread however many samples there are.
 CHUNK = 4096
+# Sums of more numbers than this (0.5 GB) are kept once, not once a thread; then linear algebra itself uses threads.
+LARGE = 1 << 26
 
 
 class Rows(Protocol):
@@ -125,6 +127,9 @@ def local_sums(term: Term, poses: Rows, targets: Rows, chunk: int) -> tuple[Arra
     """
     chunks = list(slices(len(poses), chunk))
     threads = min(available_threads(), len(chunks))
+    # Empty sums take no memory until they are written to.
+    if sum(total.size for total in term.zeros()) > LARGE:
+        threads = 1
 
     def share(first: int) -> tuple[Array, ...]:
         totals = term.zeros()
