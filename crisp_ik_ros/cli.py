@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 import typer
-from tqdm import tqdm
 
 from crisp_ik_ros import commands
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.terminal import progress_bar, show
 
 app = typer.Typer(
     help="Inverse kinematics that learns from data what is wrong with a robot's model.\n\n"
@@ -40,6 +38,21 @@ class KernelName(str, Enum):
     gaussian = "gaussian"
     laplacian = "laplacian"
     linear = "linear"
+
+
+class CenterSelectionName(str, Enum):
+    """Ways to choose Nystrom centers, by name."""
+
+    uniform = "uniform"
+    plus_plus = "kmeans++"
+    leverage = "leverage"
+
+
+class ValidationName(str, Enum):
+    """Ways to judge hyperparameters, by name."""
+
+    held_out = "held_out"
+    leave_one_out = "leave_one_out"
 
 
 class RegionName(str, Enum):
@@ -94,7 +107,7 @@ def sample(
     The robot may be biased: then its poses are not what its URDF says, as with a real one.
     """
     if preset is not None:
-        _show(commands.sample_preset(preset, output, _bar(preset, as_json)), as_json)
+        show(commands.sample_preset(preset, output, progress_bar(preset, as_json)), as_json)
         return
     summary = commands.sample_dataset(
         commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
@@ -102,9 +115,9 @@ def sample(
         count,
         seed,
         output,
-        _bar("sampling", as_json),
+        progress_bar("sampling", as_json),
     )
-    _show(summary, as_json)
+    show(summary, as_json)
 
 
 @app.command()
@@ -123,6 +136,17 @@ def train(
     ),
     penalty: Annotated[float | None, typer.Option(help="Default: chosen on held-out samples.")] = None,
     centers: Annotated[int, typer.Option(min=0, help="Nystrom centers; 0: exact regression on all samples.")] = 2000,
+    center_selection: Annotated[
+        CenterSelectionName,
+        typer.Option(help="Centers by chance, spread out, or where samples matter most (ridge leverage scores)."),
+    ] = CenterSelectionName.uniform,
+    validation: Annotated[
+        ValidationName, typer.Option(help="Samples that length scales and penalty are judged on.")
+    ] = ValidationName.held_out,
+    memory_map: Annotated[bool, typer.Option(help="Leave the numbers of a large --data .npz in the file.")] = False,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a Dask scheduler: its cluster sums over the samples (extra 'dask').")
+    ] = None,
     count: Annotated[int, typer.Option(min=8, help="Samples to draw where no --data is given.")] = 5000,
     seed: Annotated[int, typer.Option(help="Seed of samples, splits and centers.")] = 0,
     joint_bias_deg: JointBias = 0.0,
@@ -144,9 +168,13 @@ def train(
         centers or None,
         count,
         seed,
-        lambda label: _bar(label, as_json),
+        lambda label: progress_bar(label, as_json),
+        center_selection.value,
+        validation.value,
+        memory_map,
+        scheduler,
     )
-    _show(summary, as_json)
+    show(summary, as_json)
 
 
 @app.command()
@@ -156,7 +184,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
-    _show(commands.evaluate_model(model, data), as_json)
+    show(commands.evaluate_model(model, data), as_json)
 
 
 @app.command()
@@ -170,7 +198,7 @@ def ik(
 ) -> None:
     """Solve one pose with a model file, without ROS. Exits with 1 when there is no solution."""
     summary = commands.solve_pose(model, position, rpy, seed, timeout)
-    _show(summary, as_json)
+    show(summary, as_json)
     if not summary["success"]:
         raise typer.Exit(1)
 
@@ -235,7 +263,7 @@ def reproduce(
     """Measure a table or figure of the paper anew, with every method, beside the printed figures."""
     from crisp_ik_ros.experiments.reproduce import reproduce as run
 
-    results, text = run(name, out, quick, seed, lambda label: _bar(label, as_json))
+    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json))
     print(json.dumps(results) if as_json else f"{text}\nWritten to {out}")
 
 
@@ -245,7 +273,7 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure prediction and training times on this machine, all in one run."""
-    _show(commands.run_benchmark(quick), as_json)
+    show(commands.run_benchmark(quick), as_json)
 
 
 def main() -> None:
@@ -255,44 +283,6 @@ def main() -> None:
     except CrispIKError as error:
         print(f"crisp-ik: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-
-
-def _bar(label: str, quiet: bool) -> Callable[[int, int], None]:
-    """Progress callback with a bar and the time left on stderr."""
-    bar = tqdm(desc=label, unit="", leave=False, disable=quiet or None, file=sys.stderr)
-
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done >= total:
-            bar.close()
-
-    return progress
-
-
-def _show(summary: dict[str, Any], as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(summary, default=_plain))
-        return
-    width = max(len(name) for name in summary)
-    for name, value in summary.items():
-        print(f"{name:<{width}}  {_text(value)}")
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_text(item) for item in value)
-    if isinstance(value, dict):
-        return "  ".join(f"{name} {_text(item)}" for name, item in value.items())
-    return str(value)
-
-
-def _plain(value: Any) -> Any:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
 
 
 if __name__ == "__main__":

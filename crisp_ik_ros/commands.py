@@ -112,6 +112,10 @@ def train_model(
     count: int,
     seed: int,
     bar: Callable[[str], Progress],
+    center_selection: str = "uniform",
+    validation: str = "held_out",
+    memory_map: bool = False,
+    scheduler: str | None = None,
 ) -> dict[str, Any]:
     """Train on a data file, or on samples of the demo region, and save the model to ``output``."""
     begin = time.perf_counter()
@@ -120,11 +124,23 @@ def train_model(
     else:
         if robot.joint_bias_deg or robot.link_bias_mm:
             raise InvalidInputError("--joint-bias-deg, --link-bias-mm", "set together with --data", "one or the other")
-        dataset = Dataset.load(data)
-    estimator = CRiSP(robot.model(), loss, kernel, penalty, centers, random_state=seed)
+        dataset = Dataset.load(data, memory_map)
+    estimator = CRiSP(
+        robot.model(),
+        loss,
+        kernel,
+        penalty,
+        centers,
+        random_state=seed,
+        center_selection=center_selection,
+        validation=validation,
+        scheduler=scheduler,
+    )
     estimator.fit(dataset, bar("choosing length scales"))
     source = {"data": data.name} if data is not None else {"seed": seed, "simulated": asdict(robot)}
     estimator.training_summary = {"source": source, "sampled": data is None}
+    if len(estimator.center_configurations_) < len(dataset):
+        estimator.training_summary["center_selection"] = center_selection
     estimator.save(output)
     return {
         "file": str(output),

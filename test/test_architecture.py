@@ -30,6 +30,7 @@ LAYERS = {
     "nodes": 5,
     "commands": 6,
     "cli": 6,
+    "terminal": 6,
     "demo": 6,
 }
 MESSAGES = re.compile(
@@ -152,13 +153,13 @@ def test_pybullet_is_imported_in_one_place():
         assert module == f"{PACKAGE}.robots.robot_model" or part_of(module) == "simulation", module
 
 
-@pytest.mark.parametrize("library", ["sklearn", "viser", "rosbags", "yourdfpy", "lxml"])
+@pytest.mark.parametrize("library", ["sklearn", "viser", "rosbags", "yourdfpy", "lxml", "distributed"])
 def test_heavy_libraries_are_imported_in_one_file_at_most(library):
     assert len(importers_of(rf"{library}(\.|$)")) <= 1
 
 
 @pytest.mark.parametrize(
-    "library", ["pybullet", "pybullet_data", "sklearn", "viser", "rosbags", "yourdfpy", "matplotlib"]
+    "library", ["pybullet", "pybullet_data", "sklearn", "viser", "rosbags", "yourdfpy", "matplotlib", "distributed"]
 )
 def test_serving_does_not_import(library):
     # What is imported at once by the package itself, and so by everyone who serves a model.

@@ -119,3 +119,29 @@ def test_main_turns_an_expected_error_into_one_line_and_exit_code_1(monkeypatch,
     assert ended.value.code == 1
     error = capsys.readouterr().err
     assert error.startswith("crisp-ik: no model file at missing.npz") and error.count("\n") == 1
+
+
+def test_training_from_a_mapped_file_on_a_cluster_gives_the_same_model(run, files, tmp_path):
+    distributed = pytest.importorskip("distributed")
+    folder, _ = files
+    options = ("--data", folder / "train.npz", "--centers", 50, "--penalty", 1e-9, "--center-selection", "kmeans++")
+    answer(run("train", tmp_path / "here.npz", *options, "--validation", "leave_one_out", "--json"))
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None, protocol="inproc"
+    ) as cluster:
+        address = cluster.scheduler_address
+        answer(
+            run(
+                "train", tmp_path / "there.npz", *options, "--validation", "leave_one_out", "--memory-map",
+                "--scheduler", address, "--json",
+            )
+        )  # fmt: skip
+    here, there = (load_model(tmp_path / name) for name in ("here.npz", "there.npz"))
+    assert here.training_summary["center_selection"] == "kmeans++"
+    np.testing.assert_array_equal(here.center_configurations_, there.center_configurations_)
+    poses = Dataset.load(folder / "test.csv").poses
+    for pose in poses[:5]:
+        seed = here.robot.rest
+        np.testing.assert_allclose(
+            here.solve(pose, seed).configuration, there.solve(pose, seed).configuration, atol=1e-7
+        )

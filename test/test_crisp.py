@@ -435,6 +435,10 @@ def test_constructor_stores_what_it_is_given_and_nothing_else(panda):
         "timeout": 5,
         "solver": "none",
         "random_state": 6,
+        "center_selection": 7,
+        "validation": 8,
+        "regression_solver": 9,
+        "scheduler": 10,
     }
     estimator = CRiSP(**given_values)
     assert vars(estimator) == given_values

@@ -37,7 +37,11 @@ def nystrom_some(kernel, penalty=1e-6):
     return NystromRidge(kernel, penalty, centers=25, random_state=3)
 
 
-CONTRACT = pytest.mark.parametrize("make", [exact, nystrom_all, nystrom_some])
+def nystrom_iterated(kernel, penalty=1e-6):
+    return NystromRidge(kernel, penalty, centers=25, random_state=3, solver="conjugate_gradients")
+
+
+CONTRACT = pytest.mark.parametrize("make", [exact, nystrom_all, nystrom_some, nystrom_iterated])
 
 
 @CONTRACT
@@ -46,7 +50,9 @@ def test_scores_times_targets_are_the_predictions(make, kernel):
     regression = make(kernel).fit(POSES, TARGETS)
     scores = regression.scores(OTHERS)
     assert scores.shape == (len(OTHERS), COUNT)
-    np.testing.assert_allclose(scores @ TARGETS, regression.predict(OTHERS), rtol=1e-9, atol=1e-10)
+    # Iterations end at a relative residual of 1e-8, for the scores and for the coefficients.
+    rounding = 1e-6 if make is nystrom_iterated else 1e-9
+    np.testing.assert_allclose(scores @ TARGETS, regression.predict(OTHERS), rtol=rounding, atol=0.1 * rounding)
 
 
 @CONTRACT

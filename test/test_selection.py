@@ -5,7 +5,7 @@ import pytest
 from oracles import homogeneous, rodrigues
 from test_kernels import random_poses
 
-from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel
 from crisp_ik_ros.regression.selection import choose_hyperparameters, spread
@@ -120,3 +120,37 @@ def test_no_candidate_that_works_is_an_error(value):
 def test_two_samples_are_enough_to_choose_a_penalty():
     chosen = choose(POSES[:2], TARGETS[:2], kernel=GaussianKernel(0.3, 1.0))
     assert np.isfinite(chosen.criterion)
+
+
+def test_leave_one_out_predicts_every_sample_from_all_others():
+    poses, targets = POSES[:30], TARGETS[:30]
+    kernel, ridge = GaussianKernel(0.4, 1.0), 1e-4
+    seen = []
+
+    def criterion(predictions, indices):
+        seen.append((predictions, indices))
+        return float(np.mean((predictions - targets[indices]) ** 2))
+
+    chosen = choose_hyperparameters(poses, targets, criterion, kernel, ridge, validation="leave_one_out")
+    assert chosen.tried == len(seen) == 1
+    predictions, indices = seen[0]
+    assert sorted(indices) == list(range(30))
+    for prediction, i in zip(predictions, indices, strict=True):
+        others = np.delete(np.arange(30), i)
+        without = KernelRidge(kernel, ridge / 29).fit(poses[others], targets[others])
+        np.testing.assert_allclose(prediction, without.predict(poses[i : i + 1])[0], rtol=1e-7, atol=1e-9)
+
+
+def test_both_validations_choose_what_predicts_new_samples():
+    new = random_poses(100, seed=9)
+    errors = []
+    for validation in ("held_out", "leave_one_out"):
+        chosen = choose(validation=validation)
+        fitted = KernelRidge(chosen.kernel, chosen.ridge / len(POSES)).fit(POSES, TARGETS)
+        errors.append(np.sqrt(np.mean((fitted.predict(new) - smooth(new)) ** 2)))
+    assert max(errors) < 0.01
+
+
+def test_a_validation_that_does_not_exist_is_refused():
+    with pytest.raises(InvalidInputError, match="validation"):
+        choose(validation="none")

@@ -12,10 +12,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.csv import read_csv, write_csv
+from crisp_ik_ros.datasets.memory_map import map_array
 from crisp_ik_ros.errors import CrispIKError, DatasetError
 from crisp_ik_ros.transforms import check_pose
 
 FORMAT_VERSION = 1
+# Samples checked at a time.
+CHUNK = 65536
 # What NumPy, zipfile and zlib raise on archives that are damaged or made to harm.
 UNREADABLE = (
     ValueError,
@@ -59,25 +62,38 @@ class Dataset:
                 f"for {', '.join(self.joint_names)}"
             )
         poses = np.ascontiguousarray(poses, dtype=float)
+        if poses.ndim != 3 or poses.shape[1:] != (4, 4):
+            raise DatasetError(f"poses: got shape {poses.shape}, expected (n, 4, 4), homogeneous matrices")
         if len(self.configurations) == 0 or len(self.configurations) != len(poses):
             raise DatasetError(
                 f"got {len(self.configurations)} configurations and {len(poses)} poses, expected as many of each, "
                 "at least one"
             )
-        finite = np.isfinite(self.configurations).all(axis=1) & np.isfinite(poses.reshape(len(poses), -1)).all(axis=1)
-        if not finite.all():
-            rows = np.flatnonzero(~finite)
-            raise DatasetError(f"{len(rows)} rows hold values that are not finite, the first is row {rows[0]}")
-        try:
-            self.poses = check_pose(poses, "poses")
-        except CrispIKError as error:
-            raise DatasetError(str(error)) from error
+        self.poses = poses
+        self._check_values()
 
     def __len__(self) -> int:
         return len(self.configurations)
 
     def __repr__(self) -> str:
         return f"Dataset({len(self)} samples, {', '.join(self.joint_names)})"
+
+    def _check_values(self) -> None:
+        """Look at every value once, a chunk at a time: both arrays may be mapped from a file larger than memory."""
+        wrong, first = 0, -1
+        for start in range(0, len(self), CHUNK):
+            poses = self.poses[start : start + CHUNK].reshape(-1, 16)
+            finite = np.isfinite(self.configurations[start : start + CHUNK]).all(axis=1) & np.isfinite(poses).all(1)
+            if first < 0 and not finite.all():
+                first = start + int(np.flatnonzero(~finite)[0])
+            wrong += int(np.sum(~finite))
+        if wrong:
+            raise DatasetError(f"{wrong} rows hold values that are not finite, the first is row {first}")
+        try:
+            for start in range(0, len(self), CHUNK):
+                check_pose(self.poses[start : start + CHUNK], "poses")
+        except CrispIKError as error:
+            raise DatasetError(str(error)) from error
 
     def subset(self, indices: ArrayLike) -> Dataset:
         """Return the samples of these indices."""
@@ -122,8 +138,12 @@ class Dataset:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | Path) -> Dataset:
+    def load(cls, path: str | Path, memory_map: bool = False) -> Dataset:
         """Read a .npz written by ``save``, or a .csv.
+
+        With ``memory_map`` the arrays of a .npz stay in the file: the system reads pages of them as they are used, and
+        drops them again when memory is short. ``save`` writes such a file; one that is compressed, and a .csv, cannot
+        be mapped. The file must not change while the dataset is in use.
 
         Raises
         ------
@@ -134,6 +154,8 @@ class Dataset:
         if not path.is_file():
             raise DatasetError(f"no data file at {path}")
         if path.suffix == ".csv":
+            if memory_map:
+                raise DatasetError(f"{path} is text and cannot be mapped into memory; load it and save it as .npz")
             joint_names, configurations, poses = read_csv(path)
             return cls(configurations, poses, joint_names)
         try:
@@ -144,6 +166,8 @@ class Dataset:
                 if int(archive["version"]) != FORMAT_VERSION:
                     raise DatasetError(f"{path} has format version {archive['version']}, expected {FORMAT_VERSION}")
                 names = [str(name) for name in archive["joint_names"]]
+                if memory_map:
+                    return cls(map_array(path, "configurations"), map_array(path, "poses"), names)
                 return cls(archive["configurations"], archive["poses"], names)
         except UNREADABLE as error:
             if isinstance(error, DatasetError):

@@ -9,23 +9,20 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
+from crisp_ik_ros.errors import DatasetError, NotFittedError
 from crisp_ik_ros.estimators.decoding import Problem
+from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, fit_regression, validate
+from crisp_ik_ros.estimators.hyperparameters import check_hyperparameters
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
-from crisp_ik_ros.estimators.training import (
-    answer_error,
-    configurations_of,
-    held_out_errors,
-    nearness_weights,
-    regression_targets,
-    support_of,
-)
+from crisp_ik_ros.estimators.samples import ConfigurationRows, TargetRows
+from crisp_ik_ros.estimators.training import answer_error, nearness_weights, support_of
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
 from crisp_ik_ros.regression.kernels import Kernel, kernel_row_product
 from crisp_ik_ros.regression.nystrom import NystromRidge
 from crisp_ik_ros.regression.selection import choose_hyperparameters
+from crisp_ik_ros.regression.sums import Rows
 from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
@@ -38,8 +35,6 @@ LEAST_SUPPORT = 0.01
 POSTURE_SLACK = 0.1
 # Configurations of the nearest samples that a request without a seed starts from.
 NEAREST = 8
-# Fewer samples cannot be split.
-FEWEST_TO_CHOOSE = 8
 
 
 class CRiSP(InverseKinematics):
@@ -66,6 +61,14 @@ class CRiSP(InverseKinematics):
     solver : {"levenberg_marquardt", "lbfgsb"}
     random_state : int
         Seed of splits, centers and restarts.
+    center_selection : {"uniform", "kmeans++", "leverage"}
+        How Nystrom centers are chosen, see ``select_centers``.
+    validation : {"held_out", "leave_one_out"}
+        What hyperparameters are chosen by, see ``choose_hyperparameters``.
+    regression_solver : {"cholesky", "conjugate_gradients"} or None
+        Of Nystrom regression, see ``NystromRidge``; None: by the number of centers.
+    scheduler : str or None
+        Address of a Dask scheduler whose cluster sums over the samples of a Nystrom regression; None: this process.
 
     Attributes
     ----------
@@ -100,6 +103,10 @@ class CRiSP(InverseKinematics):
         timeout: float = 0.05,
         solver: str = "levenberg_marquardt",
         random_state: int = 0,
+        center_selection: str = "uniform",
+        validation: str = "held_out",
+        regression_solver: str | None = None,
+        scheduler: str | None = None,
     ):
         self.robot = robot
         self.loss = loss
@@ -112,6 +119,10 @@ class CRiSP(InverseKinematics):
         self.timeout = timeout
         self.solver = solver
         self.random_state = random_state
+        self.center_selection = center_selection
+        self.validation = validation
+        self.regression_solver = regression_solver
+        self.scheduler = scheduler
 
     def fit(self, dataset: Dataset, progress: Callable[[int, int], None] | None = None) -> CRiSP:
         """Learn from samples of the real robot.
@@ -119,7 +130,8 @@ class CRiSP(InverseKinematics):
         Parameters
         ----------
         dataset : Dataset
-            At least two samples; its joints may be in another order than the robot's.
+            At least two samples; its joints may be in another order than the robot's. A memory-mapped one is read in
+            chunks by Nystrom regression, however large it is.
         progress : callable, optional
             Called as progress(done, total) while hyperparameters are chosen.
 
@@ -134,13 +146,13 @@ class CRiSP(InverseKinematics):
         """
         self._validate_hyperparameters()
         loss = self.loss if isinstance(self.loss, Loss) else make_loss(self.loss)
-        configurations = configurations_of(self.robot, dataset)
-        targets = regression_targets(self.robot, loss, configurations, dataset.poses)
+        configurations = ConfigurationRows(self.robot, dataset)
+        targets = TargetRows(self.robot, loss, configurations, dataset.poses)
         kernel: Kernel | str = self.kernel if self.kernel is not None else "gaussian"
         penalty = self.penalty
         count = len(dataset)
         if isinstance(kernel, str) or penalty is None:
-            if count < 8:
+            if count < FEWEST_TO_CHOOSE:
                 raise DatasetError(
                     f"{count} samples are too few to choose hyperparameters: give kernel and penalty, or 8"
                 )
@@ -148,12 +160,12 @@ class CRiSP(InverseKinematics):
             ridge = None if penalty is None else count * penalty
             with limit_threads(0.0):
                 chosen = choose_hyperparameters(
-                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress
+                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress, self.validation
                 )
             kernel, penalty = chosen.kernel, chosen.ridge / count
         validation = self._validate(loss, kernel, penalty, dataset.poses, targets)
         regression = self._fit_regression(kernel, penalty, dataset.poses, targets)
-        indices = getattr(regression, "center_indices_", np.arange(count))
+        indices = getattr(regression, "center_indices_", slice(None))
         # Only now, that nothing can fail, does the estimator change.
         self.loss_ = loss
         self.kernel_ = kernel
@@ -270,42 +282,14 @@ class CRiSP(InverseKinematics):
         nearest = np.argpartition(distances, count - 1)[:count]
         return self.center_configurations_[nearest[np.argsort(distances[nearest], kind="stable")]]
 
-    def _fit_regression(
-        self, kernel: Kernel, penalty: float, poses: Array, targets: Array
-    ) -> KernelRidge | NystromRidge:
-        count = len(poses)
-        if self.centers is None or self.centers >= count:
-            with limit_threads(count**3 / 3):
-                return KernelRidge(kernel, penalty).fit(poses, targets)
-        with limit_threads(2.0 * count * self.centers**2):
-            return NystromRidge(kernel, penalty, self.centers, self.random_state).fit(poses, targets)
+    def _fit_regression(self, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> KernelRidge | NystromRidge:
+        return fit_regression(self, kernel, penalty, poses, targets)
 
-    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Array, targets: Array) -> dict[str, float]:
-        count = len(poses)
-        if count < FEWEST_TO_CHOOSE:
-            return {}
-        order = np.random.default_rng(self.random_state).permutation(count)
-        held_out, training = order[: count // 5][:5000], order[count // 5 :]
-        regression = self._fit_regression(kernel, penalty * count / len(training), poses[training], targets[training])
-        return held_out_errors(loss, self.robot.dof, regression.predict(poses[held_out]), targets[held_out])
+    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> dict[str, float]:
+        return validate(self, loss, kernel, penalty, poses, targets)
 
     def _validate_hyperparameters(self) -> None:
-        if self.centers is not None and not (isinstance(self.centers, (int, np.integer)) and self.centers >= 1):
-            raise InvalidInputError("centers", self.centers, "a whole number of at least 1, or None")
-        if self.penalty is not None and not (np.isfinite(self.penalty) and self.penalty > 0.0):
-            raise InvalidInputError("penalty", self.penalty, "a finite number above 0, or None")
-        if not (self.kernel is None or isinstance(self.kernel, (str, Kernel))):
-            raise InvalidInputError("kernel", repr(self.kernel), "a Kernel, a kernel's name, or None")
-        if not (isinstance(self.random_state, (int, np.integer)) and self.random_state >= 0):
-            raise InvalidInputError("random_state", repr(self.random_state), "a whole number of at least 0")
-        if self.solver not in ("levenberg_marquardt", "lbfgsb"):
-            raise InvalidInputError("solver", repr(self.solver), "'levenberg_marquardt' or 'lbfgsb'")
-        for label in ("position_tolerance", "orientation_tolerance", "timeout"):
-            value = getattr(self, label)
-            if not (np.isfinite(value) and value > 0.0):
-                raise InvalidInputError(label, value, "a finite number above 0")
-        if not (np.isfinite(self.null_space_weight) and self.null_space_weight >= 0.0):
-            raise InvalidInputError("null_space_weight", self.null_space_weight, "a finite number of at least 0")
+        check_hyperparameters(self)
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "regression_"):

@@ -5,15 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.estimators.samples import ConfigurationRows
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.selection import Criterion, spread
+from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, pose_error
 
-# A measured joint may read this far beyond its limit [rad or m].
-LIMIT_SLACK = 0.02
 # Square of the change of a model's error, relative to its size, over 1 rad of motion in the null space: that moves the
 # elbow, not all of the arm.
 NULL_SPACE_SENSITIVITY = 0.1
@@ -29,33 +28,10 @@ def configurations_of(robot: RobotModel, dataset: Dataset) -> Array:
     DatasetError
         When there are fewer than two samples, the joints are not the robot's, or a sample is outside the limits.
     """
-    if len(dataset) < 2:
-        raise DatasetError(f"got {len(dataset)} sample, expected at least 2")
-    names = dataset.joint_names
-    if sorted(names) != sorted(robot.joint_names):
-        raise DatasetError(f"the data's joints are {', '.join(names)}, the robot's are {', '.join(robot.joint_names)}")
-    configurations = dataset.configurations[:, [names.index(name) for name in robot.joint_names]]
-    configurations = robot.wrapped(configurations)
-    outside = ~robot.within_limits(configurations, LIMIT_SLACK)
-    if outside.any():
-        row = int(np.flatnonzero(outside)[0])
-        raise DatasetError(
-            f"{outside.sum()} samples are outside the joint limits, the first is row {row}: "
-            f"{configurations[row].round(4).tolist()}; radians and metres are expected"
-        )
-    return np.ascontiguousarray(configurations)
+    return ConfigurationRows(robot, dataset)[:]
 
 
-def regression_targets(robot: RobotModel, loss: Loss, configurations: Array, poses: Array) -> Array:
-    """Columns (n, 2 + D + J) to regress on the pose: 1, phi, |phi|^2 and the configuration.
-
-    The first two blocks give s and c of the collapsed objective, the third its constant, the last where the data lies.
-    """
-    phi = loss.embed(robot, configurations, poses)
-    return np.hstack([np.ones((len(phi), 1)), phi, (phi**2).sum(axis=1, keepdims=True), configurations])
-
-
-def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Array, targets: Array) -> Criterion:
+def answer_error(robot: RobotModel, loss: Loss, configurations: Rows, poses: Rows, targets: Rows) -> Criterion:
     """Criterion for hyperparameters: the squared error of an answer, to first order, as a geometric mean over samples.
 
     It has the error of the embedding and, since a redundant arm's model error depends on the configuration too, the
@@ -63,9 +39,12 @@ def answer_error(robot: RobotModel, loss: Loss, configurations: Array, poses: Ar
     not let outliers decide, nor the poses at which a redundant arm changes from one posture to another.
     """
     dimension = loss.dimension(robot.dof)
-    model_errors = pose_error(poses, robot.forward_kinematics(configurations))
+    squared_model_errors = 0.0
+    for rows in slices(len(poses), CHUNK):
+        errors = pose_error(read(poses, rows), robot.forward_kinematics(configurations[rows]))
+        squared_model_errors += float(np.sum(errors**2))
     # Where the model is right every candidate predicts its error; then posture, and last support, decide.
-    sensitivity = NULL_SPACE_SENSITIVITY * float(np.mean(np.sum(model_errors**2, axis=1))) + 1e-10
+    sensitivity = NULL_SPACE_SENSITIVITY * squared_model_errors / len(poses) + 1e-10
 
     def criterion(predictions: Array, indices: np.ndarray) -> float:
         total = predictions[:, :1]
@@ -111,7 +90,7 @@ def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) ->
     return result
 
 
-def nearness_weights(kernel: Kernel, poses: Array) -> Array:
+def nearness_weights(kernel: Kernel, poses: Rows) -> Array:
     """Weights (2,) that take a kernel's squared distances, position and orientation, to the scale of the data's spread.
 
     A smooth kernel has length scales far longer than the data is wide, and its value says little of how near the data

@@ -6,8 +6,8 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import Kernel
+from crisp_ik_ros.regression.sums import Rows
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.transforms import Array
 
 
 class SharedFactorCRiSP(CRiSP):
@@ -31,16 +31,16 @@ class SharedFactorCRiSP(CRiSP):
         super().__init__(robot, "residual", kernel=kernel, penalty=penalty, centers=None)
         self.previous = previous
 
-    def _fit_regression(self, kernel: Kernel, penalty: float, poses: Array, targets: Array) -> KernelRidge:
+    def _fit_regression(self, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> KernelRidge:
         if self.previous is None:
             regression = super()._fit_regression(kernel, penalty, poses, targets)
             assert isinstance(regression, KernelRidge)
             return regression
         assert isinstance(self.previous.regression_, KernelRidge)
-        shared = self.previous.regression_.with_targets(targets)
+        shared = self.previous.regression_.with_targets(targets[:])
         self.previous = None
         return shared
 
-    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Array, targets: Array) -> dict[str, float]:
+    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> dict[str, float]:
         # Held-out errors would take a factorisation of their own.
         return {}

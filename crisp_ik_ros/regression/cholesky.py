@@ -43,11 +43,7 @@ def factorise(matrix: Array) -> tuple[Array, float]:
                 "raise the penalty, shorten the length scales, or remove duplicated samples"
             )
         jitter = 1e-14 if jitter == 0.0 else jitter * 100.0
-        for start in range(0, len(matrix), BLOCK):
-            stop = start + BLOCK
-            square = matrix[start:stop, start:stop]
-            square[:] = np.tril(square, -1) + np.tril(square, -1).T
-            matrix[start:stop, stop:] = matrix[stop:, start:stop].T
+        copy_lower_triangle(matrix)
         matrix[np.diag_indices_from(matrix)] = diagonal + jitter * diagonal.mean()
     return factor, jitter
 
@@ -55,6 +51,36 @@ def factorise(matrix: Array) -> tuple[Array, float]:
 def solve_factorised(factor: Array, right: Array) -> Array:
     """Solve A x = right, (n, C), for the matrix whose ``factorise`` gave the factor."""
     return cho_solve((factor, True), right, check_finite=False)
+
+
+def copy_lower_triangle(matrix: Array) -> None:
+    """Make a matrix (n, n) symmetric in place: what stands below its diagonal goes above it too."""
+    for start in range(0, len(matrix), BLOCK):
+        stop = start + BLOCK
+        square = matrix[start:stop, start:stop]
+        square[:] = np.tril(square) + np.tril(square, -1).T
+        matrix[start:stop, stop:] = matrix[stop:, start:stop].T
+
+
+def inverse_diagonal(factor: Array) -> Array:
+    """Diagonal (n,) of the inverse of the matrix whose ``factorise`` gave the factor, in n^3 / 3 multiplications.
+
+    It is the squared length of each column of the factor's inverse; the columns come ``BLOCK`` at a time, so that no
+    second matrix is needed.
+    """
+    count = len(factor)
+    diagonal = np.empty(count)
+    for start in range(0, count, BLOCK):
+        stop = min(start + BLOCK, count)
+        columns = np.zeros((count - start, stop - start))
+        columns[: stop - start] = np.eye(stop - start)
+        for first in range(start, count, BLOCK):
+            rows = slice(first, min(first + BLOCK, count))
+            above, here = columns[: first - start], slice(rows.start - start, rows.stop - start)
+            right = columns[here] - factor[rows, start:first] @ above
+            columns[here] = dtrsm(1.0, factor[rows, rows], right, lower=1)
+        diagonal[start:stop] = (columns**2).sum(axis=0)
+    return diagonal
 
 
 def _factorise_lower(matrix: Array) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError
 from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel
+from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
 from crisp_ik_ros.transforms import Array
 
 
@@ -46,8 +47,10 @@ class KernelRidge:
         self.kernel = kernel
         self.penalty = penalty
 
-    def fit(self, poses: Array, targets: Array) -> KernelRidge:
+    def fit(self, poses: Rows, targets: Rows) -> KernelRidge:
         """Fit to poses (n, 4, 4) and targets (n, C).
+
+        Beside one n x n matrix it takes memory for some thousand of its rows and columns of 1024.
 
         Raises
         ------
@@ -57,11 +60,11 @@ class KernelRidge:
             When the kernel matrix stays singular.
         """
         check_regression_input(poses, targets, self.penalty)
-        self.centers_ = self.kernel.features(poses)
+        self.centers_ = self.kernel.features(poses[:])
         matrix = self.kernel.matrix(self.centers_, self.centers_)
         matrix[np.diag_indices_from(matrix)] += len(poses) * self.penalty
         self._factor, self.jitter_ = factorise(matrix)
-        self.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets))
+        self.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets[:]))
         return self
 
     def with_targets(self, targets: Array) -> KernelRidge:
@@ -103,11 +106,17 @@ def predict(regression: Regression, poses: Array) -> Array:
     return regression.kernel.matrix(features, regression.centers_) @ regression.coefficients_
 
 
-def check_regression_input(poses: Array, targets: Array, penalty: float) -> None:
-    """Raise InvalidInputError unless poses (n, 4, 4), targets (n, C) and the penalty can be fitted."""
+def check_regression_input(poses: Rows, targets: Rows, penalty: float) -> None:
+    """Raise InvalidInputError unless poses (n, 4, 4), targets (n, C) and the penalty can be fitted.
+
+    Values that are computed on demand are not looked at.
+    """
     if not (np.isfinite(penalty) and penalty > 0.0):
         raise InvalidInputError("penalty", penalty, "a finite number above 0")
     if len(poses) != len(targets) or len(poses) == 0:
         raise InvalidInputError("targets", f"{len(targets)} rows", f"one for each of {len(poses)} poses, at least one")
-    if not (np.isfinite(poses).all() and np.isfinite(targets).all()):
-        raise InvalidInputError("samples", "a value that is not finite", "finite numbers")
+    for values in (poses, targets):
+        if isinstance(values, np.ndarray):
+            for rows in slices(len(values), CHUNK):
+                if not np.isfinite(read(values, rows)).all():
+                    raise InvalidInputError("samples", "a value that is not finite", "finite numbers")

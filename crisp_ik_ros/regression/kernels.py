@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from scipy.spatial.distance import cdist
 
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import Array, euler_from_matrix
 
 # Codes of the profiles in compiled code.
 GAUSSIAN, LAPLACIAN, LINEAR = 0, 1, 2
+# Columns of a distance matrix worked on at a time: a row of them stays in the processor's nearest memory.
+TILE = 2048
 
 
 class Kernel:
@@ -65,6 +66,10 @@ class Kernel:
         """Kernel matrix (n, m) of features (n, D) and (m, D)."""
         raise NotImplementedError
 
+    def diagonal(self, features: Array) -> Array:
+        """Kernel k(x, x) (n,) of features (n, D) with themselves."""
+        return np.ones(len(features))
+
     def __call__(self, poses: Array, others: Array) -> Array:
         """Kernel matrix (n, m) of poses (n, 4, 4) and (m, 4, 4)."""
         return self.matrix(self.features(poses), self.features(others))
@@ -91,7 +96,7 @@ class GaussianKernel(Kernel):
 
     def matrix(self, features: Array, others: Array) -> Array:
         """Kernel matrix (n, m)."""
-        matrix = cdist(features, others, "sqeuclidean")
+        matrix = squared_distances(features, others)
         matrix *= -0.5
         return np.exp(matrix, out=matrix)
 
@@ -104,7 +109,8 @@ class LaplacianKernel(Kernel):
 
     def matrix(self, features: Array, others: Array) -> Array:
         """Kernel matrix (n, m)."""
-        matrix = cdist(features, others)
+        matrix = squared_distances(features, others)
+        np.sqrt(matrix, out=matrix)
         np.negative(matrix, out=matrix)
         return np.exp(matrix, out=matrix)
 
@@ -118,6 +124,10 @@ class LinearKernel(Kernel):
     def matrix(self, features: Array, others: Array) -> Array:
         """Kernel matrix (n, m)."""
         return features @ others.T
+
+    def diagonal(self, features: Array) -> Array:
+        """Squared norms (n,)."""
+        return (features**2).sum(axis=1)
 
 
 KERNELS: dict[str, type[Kernel]] = {kind.name: kind for kind in (GaussianKernel, LaplacianKernel, LinearKernel)}
@@ -136,6 +146,33 @@ def make_kernel(
     if name not in KERNELS:
         raise InvalidInputError("kernel", repr(name), " or ".join(map(repr, KERNELS)))
     return KERNELS[name](position_length_scale, orientation_length_scale, orientation)
+
+
+def squared_distances(features: Array, others: Array) -> Array:
+    """Squared Euclidean distances (n, m) of features (n, D) and (m, D), summed difference by difference.
+
+    The expansion |x|^2 - 2 x.y + |y|^2 would take a matrix product instead, but cancels where the features are close to
+    each other, and smooth kernels with small ridges live on just those differences.
+    """
+    distances = np.empty((len(features), len(others)))
+    _write_squared_distances(np.ascontiguousarray(features), np.ascontiguousarray(others.T), distances)
+    return distances
+
+
+@njit(cache=True, nogil=True)
+def _write_squared_distances(features, columns, out):
+    """Write to ``out`` (n, m) the squared distances of features (n, D) and ``columns`` (D, m)."""
+    count, dimension = features.shape
+    for start in range(0, columns.shape[1], TILE):
+        stop = min(start + TILE, columns.shape[1])
+        for i in range(count):
+            row = out[i, start:stop]
+            row[:] = 0.0
+            for d in range(dimension):
+                value, column = features[i, d], columns[d, start:stop]
+                for j in range(stop - start):
+                    difference = value - column[j]
+                    row[j] += difference * difference
 
 
 @njit(cache=True)

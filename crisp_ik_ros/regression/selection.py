@@ -1,4 +1,4 @@
-"""Length scales and penalty by their error on samples that were held out."""
+"""Length scales and penalty by their error on samples that were held out, one split or one by one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel, make_kernel
+from crisp_ik_ros.regression.leave_one_out import leave_one_out_errors
+from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
 from crisp_ik_ros.transforms import Array, rotation_logarithm
 
 # Samples used to choose: enough to rank the candidates, few enough to do it in seconds.
@@ -26,6 +28,8 @@ RIDGES = (1e-11, 1e-9, 1e-7, 1e-5, 1e-3)
 # Rounds of changing one hyperparameter at a time.
 ROUNDS = 3
 
+VALIDATIONS = ("held_out", "leave_one_out")
+
 Criterion = Callable[[Array, np.ndarray], float]
 
 
@@ -39,26 +43,31 @@ class Selection:
     tried: int
 
 
-def spread(poses: Array) -> tuple[float, float]:
+def spread(poses: Rows) -> tuple[float, float]:
     """Root mean square distance [m] and angle [rad] of poses (n, 4, 4) from their mean."""
-    positions, rotations = poses[:, :3, 3], poses[:, :3, :3]
-    position = float(np.sqrt(np.mean(np.sum((positions - positions.mean(axis=0)) ** 2, axis=1))))
-    left, _, right = np.linalg.svd(rotations.mean(axis=0))
+    count = len(poses)
+    total = sum(read(poses, rows)[:, :3].sum(axis=0) for rows in slices(count, CHUNK)) / count
+    left, _, right = np.linalg.svd(total[:, :3])
     mean = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
-    angles = np.linalg.norm(rotation_logarithm(rotations @ mean.T), axis=1)
-    return position, float(np.sqrt(np.mean(angles**2)))
+    position = angle = 0.0
+    for rows in slices(count, CHUNK):
+        chunk = read(poses, rows)
+        position += float(np.sum((chunk[:, :3, 3] - total[:, 3]) ** 2))
+        angle += float(np.sum(rotation_logarithm(chunk[:, :3, :3] @ mean.T) ** 2))
+    return float(np.sqrt(position / count)), float(np.sqrt(angle / count))
 
 
 def choose_hyperparameters(
-    poses: Array,
-    targets: Array,
+    poses: Rows,
+    targets: Rows,
     criterion: Criterion,
     kernel: Kernel | str = "gaussian",
     ridge: float | None = None,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    validation: str = "held_out",
 ) -> Selection:
-    """Choose what is not given by the error on a validation split.
+    """Choose what is not given by the error on samples that a regression has not seen.
 
     First a coarse grid over both length scales and the ridge, then each of the three alone, in rounds, until none
     improves, and, where there are many samples, all again on more of them. Among errors that are negligible the
@@ -78,16 +87,25 @@ def choose_hyperparameters(
         Seed of the split.
     progress : callable, optional
         Called as progress(done, total) after each candidate.
+    validation : {"held_out", "leave_one_out"}
+        Which samples those are: up to 300 apart from the up to 3000 that candidates are fitted to, or each of the
+        latter, predicted from all others in closed form. With few samples the second wastes none, and hangs less on
+        one split.
 
     Raises
     ------
+    InvalidInputError
+        When there is no such validation.
     RegressionError
         When no candidate gives a finite error.
     """
+    check_validation(validation)
     order = np.random.default_rng(seed).permutation(len(poses))
-    held_out = min(max(len(poses) // 4, 1), VALIDATION_SAMPLES)
-    validation, remaining = order[:held_out], order[held_out:]
-    position_spread, angle_spread = spread(poses[remaining[:TRAINING_SAMPLES]])
+    count = 0 if validation == "leave_one_out" else min(max(len(poses) // 4, 1), VALIDATION_SAMPLES)
+    held_out, remaining = order[:count], order[count : count + REFINEMENT_SAMPLES]
+    sample_poses, sample_targets = read(poses, remaining), read(targets, remaining)
+    held_out_poses = read(poses, held_out)
+    position_spread, angle_spread = spread(sample_poses[:TRAINING_SAMPLES])
     ridges = RIDGES if ridge is None else (ridge,)
     searching = isinstance(kernel, str)
     factors = SCALE_FACTORS if searching else (1.0,)
@@ -100,21 +118,36 @@ def choose_hyperparameters(
         orientation = orientation_factor * angle_spread if angle_spread > 1e-9 else np.inf
         return make_kernel(kernel, position, orientation)
 
+    def error_of(kernel: Kernel, value: float, training: int) -> float:
+        features = kernel.features(sample_poses[:training])
+        matrix = kernel.matrix(features, features)
+        matrix[np.diag_indices_from(matrix)] += value
+        try:
+            factor, _ = factorise(matrix)
+        except RegressionError:
+            return np.inf
+        wanted = sample_targets[:training]
+        if validation == "leave_one_out":
+            error = criterion(wanted - leave_one_out_errors(factor, wanted), remaining[:training])
+        else:
+            row = kernel.matrix(kernel.features(held_out_poses), features)
+            error = criterion(row @ solve_factorised(factor, wanted), held_out)
+        return error if np.isfinite(error) else np.inf
+
     best = (np.inf, 1.0, 1.0, ridges[0])
-    few, many = remaining[:TRAINING_SAMPLES], remaining[:REFINEMENT_SAMPLES]
-    refine = len(many) > 2 * len(few) and (searching or ridge is None)
+    few, many = min(TRAINING_SAMPLES, len(remaining)), len(remaining)
+    refine = many > 2 * few and (searching or ridge is None)
     tried: dict[tuple[int, float, float, float], float] = {}
     # The rounds may end early; then the bar does.
     total = len(factors) ** 2 * len(ridges[::2]) + 12 * ROUNDS + (15 if refine else 0)
 
-    def try_all(training: np.ndarray, candidates: list[tuple[float, float, float]]) -> None:
+    def try_all(training: int, candidates: list[tuple[float, float, float]]) -> None:
         nonlocal best
         for candidate in candidates:
-            key = (len(training), *candidate)
+            key = (training, *candidate)
             if key in tried:
                 continue
-            chosen = make(candidate[0], candidate[1])
-            error = _validation_error(chosen, candidate[2], poses, targets, training, validation, criterion)
+            error = error_of(make(candidate[0], candidate[1]), candidate[2], training)
             tried[key] = error
             if _rank(error, candidate) < _rank(best[0], best[1:]):
                 best = (error, *candidate)
@@ -157,22 +190,7 @@ def _rank(error: float, candidate: tuple[float, float, float]) -> tuple[float, f
     return max(error, NEGLIGIBLE), -candidate[0] * candidate[1], error
 
 
-def _validation_error(
-    kernel: Kernel,
-    ridge: float,
-    poses: Array,
-    targets: Array,
-    training: np.ndarray,
-    validation: np.ndarray,
-    criterion: Criterion,
-) -> float:
-    features = kernel.features(poses[training])
-    matrix = kernel.matrix(features, features)
-    matrix[np.diag_indices_from(matrix)] += ridge
-    try:
-        factor, _ = factorise(matrix)
-    except RegressionError:
-        return np.inf
-    coefficients = solve_factorised(factor, targets[training])
-    error = criterion(kernel.matrix(kernel.features(poses[validation]), features) @ coefficients, validation)
-    return error if np.isfinite(error) else np.inf
+def check_validation(validation: str) -> None:
+    """Raise InvalidInputError unless there is a validation of that name."""
+    if validation not in VALIDATIONS:
+        raise InvalidInputError("validation", repr(validation), " or ".join(map(repr, VALIDATIONS)))
