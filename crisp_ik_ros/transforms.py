@@ -144,9 +144,12 @@ def _fault(pose):
             if not abs(product - (1.0 if i == k else 0.0)) <= 1e-6:
                 return _NO_ROTATION
     # The rows are orthonormal: the third is the cross product of the others, or its opposite.
-    if pose[2, 0] * (pose[0, 1] * pose[1, 2] - pose[0, 2] * pose[1, 1]) + pose[2, 1] * (
-        pose[0, 2] * pose[1, 0] - pose[0, 0] * pose[1, 2]
-    ) + pose[2, 2] * (pose[0, 0] * pose[1, 1] - pose[0, 1] * pose[1, 0]) < 0.0:
+    if (
+        pose[2, 0] * (pose[0, 1] * pose[1, 2] - pose[0, 2] * pose[1, 1])
+        + pose[2, 1] * (pose[0, 2] * pose[1, 0] - pose[0, 0] * pose[1, 2])
+        + pose[2, 2] * (pose[0, 0] * pose[1, 1] - pose[0, 1] * pose[1, 0])
+        < 0.0
+    ):
         return _NO_ROTATION
     if not max(abs(pose[3, 0]), abs(pose[3, 1]), abs(pose[3, 2]), abs(pose[3, 3] - 1.0)) <= 1e-9:
         return _LAST_ROW

@@ -19,6 +19,8 @@ from crisp_ik_ros.transforms import Array, compiled_rotation_logarithm
 # With the prior on, a step this small ends the first phase: it only chooses among the solutions of the task [rad].
 PRIOR_STEP = 1e-4
 TASK_STEP = 1e-11
+# Largest number of evaluations of a phase.
+LIMIT = 60
 
 
 @dataclass(frozen=True)
@@ -52,10 +54,9 @@ class Problem:
 class Decoder:
     """Solves problems of one robot and loss; owns the scratch memory, so a caller holds ``lock``."""
 
-    def __init__(self, robot: RobotModel, loss: Loss, limit: int = 60):
+    def __init__(self, robot: RobotModel, loss: Loss):
         self.robot = robot
         self.loss = loss
-        self.limit = limit
         self.lock = threading.Lock()
         self._weights = loss.weights
         # A continuous joint turns freely while solving; its angle is wrapped afterwards.
@@ -72,7 +73,7 @@ class Decoder:
         -------
         configuration (J,), position error [m], orientation error [rad], number of evaluations
         """
-        evaluations = _decode(
+        evaluations = decode(
             self.loss.code,
             self.robot.chain,
             self._weights,
@@ -81,7 +82,7 @@ class Decoder:
             initial,
             problem.posture,
             problem.prior_weight,
-            self.limit,
+            np.inf,
             self._state,
             self._work,
         )
@@ -106,7 +107,7 @@ class Decoder:
 
     def errors(self, problem: Problem, configuration: Array) -> tuple[float, float]:
         """Distance [m] and angle [rad] between the target and the tool, as far as the estimator can tell."""
-        _errors(
+        believed_errors(
             self.loss.code,
             self.robot.chain,
             self._weights,
@@ -120,31 +121,38 @@ class Decoder:
 
 
 @njit(cache=True)
-def _decode(code, chain, weights, goal, target, initial, posture, prior_weight, limit, state, work):
+def decode(code, chain, weights, goal, target, initial, posture, prior_weight, hopeless, state, work):
+    """Minimise |phi(y; goal) - target|^2 from ``initial``, leaving the answer in ``state.best``.
+
+    Where the pull towards ``posture`` has a weight, it decides among the solutions. A start that hardly gets on while
+    its cost is above ``hopeless`` is abandoned. Returns the number of evaluations.
+    """
     evaluations = 0
-    state.prior[:] = posture
     if prior_weight > 0.0:
         # First the task together with the wish for the posture, ...
-        start(state, initial, PRIOR_STEP)
-        status = EVALUATE
-        while status == EVALUATE:
-            evaluate(code, chain, weights, goal, state.y, target, work)
-            status = advance(state, work.residual, work.jacobian, prior_weight, limit)
-        evaluations += int(state.scalars[3])
-        start(state, state.best, TASK_STEP)
-    else:
-        start(state, initial, TASK_STEP)
+        state.prior[:] = posture
+        evaluations = minimise(
+            code, chain, weights, goal, target, initial, prior_weight, PRIOR_STEP, np.inf, state, work
+        )
+        initial = state.best
     # ... then the task alone, which moves by the shortest step and so stays where the first phase has put the posture.
-    status = EVALUATE
-    while status == EVALUATE:
-        evaluate(code, chain, weights, goal, state.y, target, work)
-        status = advance(state, work.residual, work.jacobian, 0.0, limit)
-    return evaluations + int(state.scalars[3])
+    return evaluations + minimise(code, chain, weights, goal, target, initial, 0.0, TASK_STEP, hopeless, state, work)
 
 
 @njit(cache=True)
-def _errors(code, chain, weights, goal, target, q, work, out):
-    """Write position and orientation error to ``out`` (2,)."""
+def minimise(code, chain, weights, goal, target, initial, prior_weight, smallest_step, hopeless, state, work):
+    """One phase of ``decode``."""
+    start(state, initial, smallest_step, hopeless)
+    status = EVALUATE
+    while status == EVALUATE:
+        evaluate(code, chain, weights, goal, state.y, target, work)
+        status = advance(state, work.residual, work.jacobian, prior_weight, LIMIT)
+    return int(state.scalars[3])
+
+
+@njit(cache=True)
+def believed_errors(code, chain, weights, goal, target, q, work, out):
+    """Write the distance [m] and angle [rad] from the target, as far as can be told, to ``out`` (2,)."""
     evaluate(code, chain, weights, goal, q, target, work)
     residual, vector, relative = work.residual, work.vector, work.relative
     if code == RESIDUAL:

@@ -30,12 +30,29 @@ class ForwardKinematicsLoss(Loss):
 
     def embed_poses(self, poses: Array) -> Array:
         """Embedding (n, 12) of poses (n, 4, 4)."""
-        orientation = poses[:, :3, :3].reshape(-1, 9) / np.sqrt(2.0)
-        return np.hstack([self.position_weight * poses[:, :3, 3], self.orientation_weight * orientation])
+        embedding = np.empty((len(poses), 12))
+        _embed_poses(self.weights, poses, embedding)
+        return embedding
 
     def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
         """Embedding of the target itself: the model's pose is to be the target."""
         return self.embed_poses(pose[None])[0]
+
+
+@njit(cache=True)
+def embed_pose(weights, pose, out):
+    """Write the embedding of a pose (4, 4) to ``out`` (12,)."""
+    orientation_weight = weights[1] / np.sqrt(2.0)
+    for i in range(3):
+        out[i] = weights[0] * pose[i, 3]
+        for k in range(3):
+            out[3 + 3 * i + k] = orientation_weight * pose[i, k]
+
+
+@njit(cache=True)
+def _embed_poses(weights, poses, out):
+    for i in range(poses.shape[0]):
+        embed_pose(weights, poses[i], out[i])
 
 
 @njit(cache=True)

@@ -39,6 +39,7 @@ def radians_residual(q, target, work):
     """Write phi(q) - target (2 J,) and its Jacobian (2 J, J) to ``work``."""
     joints = q.shape[0]
     work.jacobian[:] = 0.0
+    work.residual[2 * joints :] = 0.0
     for j in range(joints):
         cosine, sine = np.cos(q[j]), np.sin(q[j])
         work.residual[j] = cosine - target[j]
