@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.errors import InvalidInputError
 
 Array = NDArray[np.float64]
@@ -132,7 +133,7 @@ def _first_fault(poses):
     return -1, _SOUND
 
 
-@njit(cache=True)
+@innermost
 def _fault(pose):
     for i in range(4):
         for k in range(4):
@@ -156,7 +157,7 @@ def _fault(pose):
     return _SOUND
 
 
-@njit(cache=True)
+@innermost
 def compiled_euler(rotation, out):
     """Write fixed-axis roll, pitch, yaw (3,) [rad] of a rotation matrix (3, 3) to ``out``; yaw 0 in the gimbal lock."""
     cosine = np.sqrt(rotation[0, 0] ** 2 + rotation[1, 0] ** 2)
@@ -169,7 +170,7 @@ def compiled_euler(rotation, out):
         out[2] = 0.0
 
 
-@njit(cache=True)
+@innermost
 def compiled_rotation_logarithm(rotation, out):
     """Write the rotation vector (3,) [rad] of a rotation matrix (3, 3) to ``out``; exact up to and including pi."""
     # By way of the quaternion with its largest component first (Shepperd), which stays exact near pi, where the
@@ -205,7 +206,7 @@ def compiled_rotation_logarithm(rotation, out):
     out[2] = scale * z
 
 
-@njit(cache=True)
+@innermost
 def compiled_right_jacobian_inverse(vector, out):
     """Write J_r^-1(v) (3, 3) to ``out``: log(exp(v) exp(d)) = v + J_r^-1(v) d to first order in d [rad]."""
     angle_squared = vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2

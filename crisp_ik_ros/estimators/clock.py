@@ -8,8 +8,7 @@ from typing import Any
 from numba import njit, types
 
 # The C library's clock_gettime, found by name when compiled code is loaded; a function pointer could not be cached.
-_numba: Any = types
-_clock_gettime = types.ExternalFunction("clock_gettime", _numba.int32(_numba.int32, _numba.CPointer(_numba.int64)))
+_clock_gettime: Any = types.ExternalFunction("clock_gettime", types.int32(types.int32, types.CPointer(types.int64)))
 _MONOTONIC = 6 if sys.platform == "darwin" else 1
 
 

@@ -7,14 +7,17 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from crisp_ik_ros.estimators.decoding import TASK_STEP, believed_errors, decode, minimise
+from crisp_ik_ros.compiled import assign, innermost
+from crisp_ik_ros.estimators.decoding import LIMIT, TASK_STEP, believed_errors, decode, minimise
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Workspace
-from crisp_ik_ros.robots.limits import confine, wrap
+from crisp_ik_ros.robots.limits import confine
 from crisp_ik_ros.solvers.levenberg_marquardt import State
 from crisp_ik_ros.transforms import Array
 
 # An abandoned start within so many tolerances is worth finishing.
 NEARLY = 10.0
+# Evaluations in which the posture draws a solution that was found from anywhere.
+PULLS = 8
 # Kinds of starts: the seed, which is followed wherever it leads; near the solution, so that the posture may pull at
 # once; anywhere, so that it only may afterwards.
 SEED, NEAR, ANYWHERE = 0, 1, 2
@@ -52,11 +55,11 @@ class Run(NamedTuple):
     Attributes
     ----------
     best : (J,)
-        Configuration of the smallest error so far; ``trial`` of the last start.
+        Configuration of the smallest error so far; ``trial`` of the last start, ``chosen`` the one nearest the seed.
     figures : (4,)
         Badness (largest error in tolerances) and the two errors of ``best``; cost below which nothing is hopeless.
-    counts : (3,) int64
-        Evaluations, starts, and random configurations drawn.
+    counts : (2,) int64
+        Evaluations and starts.
     """
 
     pose: Array
@@ -65,6 +68,7 @@ class Run(NamedTuple):
     best: Array
     trial: Array
     initial: Array
+    chosen: Array
     errors: Array
     figures: Array
     counts: np.ndarray
@@ -94,14 +98,14 @@ def make_run(task, sample_distances, table_distances):
     )  # fmt: skip
     target, posture, best = np.zeros(rows), np.zeros(joints), np.zeros(joints)
     trial, initial, errors = np.zeros(joints), np.zeros(joints), np.zeros(2)
-    figures, counts = np.zeros(4), np.zeros(3, np.int64)
+    figures, counts = np.zeros(4), np.zeros(2, np.int64)
     return Run(
-        np.zeros((4, 4)), target, posture, best, trial, initial, errors, figures, counts, sample_distances,
-        table_distances, state, work,
+        np.zeros((4, 4)), target, posture, best, trial, initial, np.zeros(joints), errors, figures, counts,
+        sample_distances, table_distances, state, work,
     )  # fmt: skip
 
 
-@njit(cache=True)
+@innermost
 def descend(task, wish, run, posture, weight, kind):
     """Go down from ``run.initial``; keep it where it is the best so far, and return whether it is within tolerances."""
     run.counts[1] += 1
@@ -114,68 +118,51 @@ def descend(task, wish, run, posture, weight, kind):
         first = judge(task, wish, run)
         if first > NEARLY:
             return False
-        run.initial[:] = run.trial
+        assign(run.initial, run.trial)
     run.counts[0] += decode(
-        task.code, task.chain, task.weights, run.pose, run.target, run.initial, posture, weight, hopeless, run.state,
-        run.work,
+        task.code, task.chain, task.weights, run.pose, run.target, run.initial, posture, weight,
+        PULLS if anywhere else LIMIT, hopeless, run.state, run.work,
     )  # fmt: skip
     take(task, run)
     badness = judge(task, wish, run)
     if anywhere and badness <= 1.0:
         # Of the two that reach the pose, the one that the posture has drawn.
-        run.best[:] = run.trial
+        assign(run.best, run.trial)
         run.figures[0], run.figures[1], run.figures[2] = badness, run.errors[0], run.errors[1]
     elif first <= 1.0:
-        run.trial[:] = run.initial
+        assign(run.trial, run.initial)
         return True
     return badness <= 1.0
 
 
-@njit(cache=True)
+@innermost
 def minimise_task(task, run, initial, hopeless):
     """Go down from ``initial`` without any wish for the posture; return the evaluations."""
     return minimise(
-        task.code,
-        task.chain,
-        task.weights,
-        run.pose,
-        run.target,
-        initial,
-        0.0,
-        TASK_STEP,
-        hopeless,
-        run.state,
-        run.work,
-    )
+        task.code, task.chain, task.weights, run.pose, run.target, initial, 0.0, TASK_STEP, LIMIT, hopeless,
+        run.state, run.work,
+    )  # fmt: skip
 
 
-@njit(cache=True)
+@innermost
 def take(task, run):
     """Make the solver's answer, moved into the limits, the trial."""
-    run.trial[:] = run.state.best
+    assign(run.trial, run.state.best)
     confine(run.trial, task.lower, task.upper, task.continuous)
 
 
-@njit(cache=True)
+@innermost
 def judge(task, wish, run):
     """Return the badness of the trial, and keep the trial where it is the best so far."""
     believed_errors(task.code, task.chain, task.weights, run.pose, run.target, run.trial, run.work, run.errors)
     badness = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
     if badness < run.figures[0]:
-        run.best[:] = run.trial
+        assign(run.best, run.trial)
         run.figures[0], run.figures[1], run.figures[2] = badness, run.errors[0], run.errors[1]
     return badness
 
 
-@njit(cache=True)
-def distance(task, configuration, seed):
-    """How far a configuration is from the seed, as the length of the vector of all joints' motions."""
-    difference = configuration - seed
-    wrap(difference, task.continuous)
-    return np.sqrt(np.sum(difference**2))
-
-
-@njit(cache=True)
+@innermost
 def out_of_reach(task, wish, run):
     """Whether the model's tool cannot get to where it would have to be, wherever the joints are."""
     weight = task.weights[0]

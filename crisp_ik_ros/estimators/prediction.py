@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import allocating, assign, innermost
 from crisp_ik_ros.estimators.training import support_of
 from crisp_ik_ros.losses.evaluate import fallback_target
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernels import kernel_row_product, write_features
 from crisp_ik_ros.robots.chain import Chain
-from crisp_ik_ros.robots.limits import wrap
+from crisp_ik_ros.robots.limits import distance_between
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import BLENDED, LEARNED, NOMINAL
 from crisp_ik_ros.transforms import Array
@@ -96,7 +96,7 @@ def nothing_learned(dof: int) -> Learned:
     return Learned(0, np.ones(2), np.zeros(2), np.zeros((12, 0)), np.zeros((2 + dof, 0)), np.zeros((0, dof)), -1.0)
 
 
-@njit(cache=True)
+@allocating
 def regress(learned, pose, out):
     """Write 1, phi, |phi|^2 and y, regressed on a pose and not yet divided by the first, to ``out`` (2 + D + J,).
 
@@ -109,11 +109,11 @@ def regress(learned, pose, out):
     )
 
 
-@njit(cache=True)
+@allocating
 def expect(task, learned, null_space_weight, pose, target, posture):
     """Write the target embedding (D,) and the posture (J,) of a pose to ``target`` and ``posture``."""
     has_fallback = fallback_target(task.code, task.weights, pose, target)
-    posture[:] = task.rest
+    assign(posture, task.rest)
     if learned.features.shape[1] == 0:
         return Expectation(has_fallback, null_space_weight, 0.0, NOMINAL)
     dimension = target.shape[0]
@@ -138,14 +138,12 @@ def expect(task, learned, null_space_weight, pose, target, posture):
     return Expectation(True, weight, support, LEARNED if share == 1.0 else BLENDED)
 
 
-@njit(cache=True)
+@innermost
 def support_at(task, scatter, expectation, posture, configuration):
     """How well the data covers an answer: its pose and, where that is known, its configuration (J,)."""
     if scatter < 0.0 or expectation.prior_weight == 0.0:
         return expectation.support
     # Another branch of the arm reaches the pose too, but what the data says of the error there is nothing.
-    difference = configuration - posture
-    wrap(difference, task.continuous)
     width = scatter + POSTURE_SLACK
-    beyond = max(np.sqrt(np.sum(difference**2)) - 3.0 * width, 0.0) / width
+    beyond = max(distance_between(configuration, posture, task.continuous) - 3.0 * width, 0.0) / width
     return expectation.support * np.exp(-0.5 * beyond**2)

@@ -7,13 +7,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from crisp_ik_ros.compiled import allocating, assign, innermost
 from crisp_ik_ros.estimators.clock import seconds
 from crisp_ik_ros.estimators.descent import (
     ANYWHERE,
     NEAR,
     SEED,
     descend,
-    distance,
     judge,
     make_run,
     minimise_task,
@@ -24,6 +24,7 @@ from crisp_ik_ros.estimators.prediction import Learned, Task, expect, support_at
 from crisp_ik_ros.estimators.starts import Table, draw, squared_distances, take_nearest
 from crisp_ik_ros.losses.loss import RADIANS
 from crisp_ik_ros.regression.kernels import write_features
+from crisp_ik_ros.robots.limits import distance_between
 from crisp_ik_ros.solvers.result import NO_SOLUTION, NOMINAL, STEP_TOO_LARGE, SUCCESS, TIMED_OUT
 
 # Fewer starts than this within the timeout, and the answer is "timed out" rather than "no solution".
@@ -61,28 +62,28 @@ def search(knowledge, wish, poses, seeds, chained, configurations, numbers, code
     for row in range(poses.shape[0]):
         deadline = seconds(clock) + wish.timeout
         if seeded and (row == 0 or not chained):
-            last[:] = seeds[row]
+            assign(last, seeds[row])
         run.pose[:] = poses[row]
         _answer(knowledge, wish, run, last, seeded, deadline, clock, numbers[row], codes[row])
         configurations[row] = run.best
         if chained and codes[row, 0] == SUCCESS:
-            last[:] = run.best
+            assign(last, run.best)
             seeded = True
         elif chained:
             configurations[row] = last
 
 
-@njit(cache=True)
+@innermost
 def _answer(knowledge, wish, run, seed, seeded, deadline, clock, numbers, codes):
     task, learned = knowledge.task, knowledge.learned
-    run.best[:] = seed
+    assign(run.best, seed)
     run.counts[:] = 0
     run.figures[:3] = np.inf
     expectation = expect(task, learned, wish.null_space_weight, run.pose, run.target, run.posture)
     status = NO_SOLUTION
     if expectation.known:
         if out_of_reach(task, wish, run):
-            run.trial[:] = seed
+            assign(run.trial, seed)
             judge(task, wish, run)
         else:
             status = _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock)
@@ -93,15 +94,12 @@ def _answer(knowledge, wish, run, seed, seeded, deadline, clock, numbers, codes)
         numbers[2], codes[2] = 0.0, NOMINAL
 
 
-@njit(cache=True)
+@innermost
 def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
     """Search, and return the status."""
     task, state = knowledge.task, run.state
     certifies = task.code != RADIANS
-    # A continuous joint turns freely while solving; its angle is wrapped afterwards.
-    for j in range(seed.shape[0]):
-        state.lower[j] = -np.inf if task.continuous[j] else task.lower[j]
-        state.upper[j] = np.inf if task.continuous[j] else task.upper[j]
+    _open(task, state)
     # Without tolerances to tell by, nothing may be abandoned.
     run.figures[3] = np.inf
     if certifies:
@@ -117,7 +115,7 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
             return SUCCESS
         if not certifies:
             return STEP_TOO_LARGE
-    chosen, least = np.zeros(seed.shape[0] if wish.nearest else 0), np.inf
+    least = np.inf
     number = 0 if seeded else 1
     while True:
         kind = _begin(knowledge, wish, run, seed, expectation.support > 0.0, number)
@@ -128,10 +126,10 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
         if reached:
             if bounded or not wish.nearest:
                 break
-            away = distance(task, run.trial, seed)
+            away = distance_between(run.trial, seed, task.continuous)
             if away < least:
                 least = away
-                chosen[:] = run.trial
+                assign(run.chosen, run.trial)
         if wish.nearest and number > STARTS_TO_COMPARE and least < np.inf:
             break
         if seconds(clock) >= deadline:
@@ -139,13 +137,13 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
     if bounded:
         reached = run.figures[0] <= 1.0
         # No answer: the seed stays, with its errors.
-        run.trial[:] = seed
+        assign(run.trial, seed)
         run.figures[0] = np.inf
         judge(task, wish, run)
         if reached:
             return STEP_TOO_LARGE
     elif least < np.inf:
-        run.trial[:] = chosen
+        assign(run.trial, run.chosen)
         run.figures[0] = np.inf
         judge(task, wish, run)
     elif run.figures[0] > 1.0:
@@ -158,56 +156,62 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
     return NO_SOLUTION if run.counts[1] >= STARTS_FOR_A_VERDICT else TIMED_OUT
 
 
-@njit(cache=True)
+@innermost
+def _open(task, state):
+    """Set the solver's box to the joint limits."""
+    # A continuous joint turns freely while solving; its angle is wrapped afterwards.
+    for j in range(task.lower.shape[0]):
+        state.lower[j] = -np.inf if task.continuous[j] else task.lower[j]
+        state.upper[j] = np.inf if task.continuous[j] else task.upper[j]
+
+
+@innermost
 def _look_within_step(task, wish, run, posture, weight, seed, deadline, clock):
     """Search where no joint is farther from the seed than allowed; return whether that found an answer."""
     state = run.state
-    lower, upper = state.lower.copy(), state.upper.copy()
     for j in range(seed.shape[0]):
-        state.lower[j] = max(lower[j], seed[j] - wish.largest_step[j])
-        state.upper[j] = min(upper[j], seed[j] + wish.largest_step[j])
+        state.lower[j] = max(state.lower[j], seed[j] - wish.largest_step[j])
+        state.upper[j] = min(state.upper[j], seed[j] + wish.largest_step[j])
     found, least = False, np.inf
-    chosen = seed.copy()
     for number in range(STARTS_WITHIN_STEP):
         if number == 0:
-            run.initial[:] = seed
+            assign(run.initial, seed)
         else:
             draw(wish.random_state, number, state.lower, state.upper, run.initial)
         if descend(task, wish, run, posture, weight, NEAR):
             found = True
-            away = distance(task, run.trial, seed)
+            away = distance_between(run.trial, seed, task.continuous)
             if away < least:
                 least = away
-                chosen[:] = run.trial
+                assign(run.chosen, run.trial)
         if task.code == RADIANS:
             # It has no tolerance to tell by: its minimum is the answer, if no bound of the step holds it up.
             found = True
             for j in range(seed.shape[0]):
-                q = state.best[j]
-                if (q <= state.lower[j] and q > lower[j]) or (q >= state.upper[j] and q < upper[j]):
+                inside = task.continuous[j] or task.lower[j] < state.best[j] < task.upper[j]
+                if inside and (state.best[j] <= state.lower[j] or state.best[j] >= state.upper[j]):
                     found = False
             if not found:
-                run.trial[:] = seed
+                assign(run.trial, seed)
                 run.figures[0] = np.inf
                 judge(task, wish, run)
             break
         if (found and not wish.nearest) or seconds(clock) >= deadline:
             break
-    state.lower[:] = lower
-    state.upper[:] = upper
+    _open(task, state)
     if found and task.code != RADIANS:
-        run.trial[:] = chosen
+        assign(run.trial, run.chosen)
         run.figures[0] = np.inf
         judge(task, wish, run)
     return found
 
 
-@njit(cache=True)
+@innermost
 def _begin(knowledge, wish, run, seed, has_samples, number):
     """Write start ``number`` to ``run.initial``: 0 is the seed; return its kind."""
     task, learned, table = knowledge.task, knowledge.learned, knowledge.table
     if number == 0:
-        run.initial[:] = seed
+        assign(run.initial, seed)
         return SEED
     number -= 1
     if has_samples:
@@ -216,20 +220,20 @@ def _begin(knowledge, wish, run, seed, has_samples, number):
             distances = run.sample_distances
             if number == 0:
                 _measure(learned.features, learned.scales, run.pose, distances)
-            run.initial[:] = learned.configurations[take_nearest(distances)]
+            assign(run.initial, learned.configurations[take_nearest(distances)])
             return NEAR
         number -= samples
     if number < NEAREST_OF_TABLE:
         distances = run.table_distances
         if number == 0:
             _measure(table.features, table.scales, run.pose, distances)
-        run.initial[:] = table.configurations[take_nearest(distances)]
+        assign(run.initial, table.configurations[take_nearest(distances)])
         return ANYWHERE
     draw(wish.random_state, number, task.lower, task.upper, run.initial)
     return ANYWHERE
 
 
-@njit(cache=True)
+@allocating
 def _measure(features, scales, pose, distances):
     """Write the squared distances of a pose from the columns of ``features`` (F, k)."""
     feature = np.empty(features.shape[0])

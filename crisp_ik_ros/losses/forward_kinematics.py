@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, Loss
 from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -39,7 +39,7 @@ class ForwardKinematicsLoss(Loss):
         return self.embed_poses(pose[None])[0]
 
 
-@njit(cache=True)
+@innermost
 def embed_pose(weights, pose, out):
     """Write the embedding of a pose (4, 4) to ``out`` (12,)."""
     orientation_weight = weights[1] / np.sqrt(2.0)
@@ -49,13 +49,13 @@ def embed_pose(weights, pose, out):
             out[3 + 3 * i + k] = orientation_weight * pose[i, k]
 
 
-@njit(cache=True)
+@innermost
 def _embed_poses(weights, poses, out):
     for i in range(poses.shape[0]):
         embed_pose(weights, poses[i], out[i])
 
 
-@njit(cache=True)
+@innermost
 def forward_kinematics_residual(chain, weights, q, target, work):
     """Write phi(q) - target (12,) and its Jacobian (12, J) to ``work``."""
     residual, jacobian, rotation, position, geometric = work[:5]

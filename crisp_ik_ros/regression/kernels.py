@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from scipy.spatial.distance import cdist
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import Array, compiled_euler
 
@@ -139,7 +142,7 @@ def make_kernel(
     return KERNELS[name](position_length_scale, orientation_length_scale, orientation)
 
 
-@njit(cache=True)
+@innermost
 def write_features(pose, scales, out):
     """Write the scaled features of a pose (4, 4) to ``out``: chordal where it has 12 numbers, Euler where it has 6."""
     if out.shape[0] == 6:
@@ -169,9 +172,13 @@ _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 # Sums may be taken in any order, so that they run in vector registers; the inputs are finite.
 _VECTORISED = {"reassoc", "contract", "nnan", "nsz"}
+_njit: Any = njit
+_options: Any = {"cache": True, "nogil": True, "fastmath": _VECTORISED}
+_vectorised = _njit(_nrt=False, **_options)
+_allocating_vectorised = _njit(_nrt=True, **_options)
 
 
-@njit(cache=True, nogil=True, fastmath={"contract"})
+@innermost
 def _exponentials(values, power, bits, count):
     """Replace the first ``count`` of ``values``, all at most 0, by their exponentials, to 1e-15.
 
@@ -203,7 +210,7 @@ def _exponentials(values, power, bits, count):
         values[i] *= power[i]
 
 
-@njit(cache=True, nogil=True, fastmath=_VECTORISED)
+@_allocating_vectorised
 def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     """Write k(x, centers) @ coefficients (C,) to ``out``, for one feature vector (D,), without a kernel row in memory.
 
@@ -253,7 +260,7 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     return least.min()
 
 
-@njit(cache=True, nogil=True, fastmath=_VECTORISED)
+@_vectorised
 def _add_squares(own, row, sums):
     for i in range(row.shape[0]):
         difference = own - row[i]

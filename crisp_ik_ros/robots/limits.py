@@ -5,26 +5,46 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from crisp_ik_ros.compiled import innermost
+
 # Answers of ``first_outside`` in place of a joint.
 INSIDE, NOT_FINITE = -1, -2
 
 
-@njit(cache=True)
+@innermost
+def wrapped_angle(angle):
+    """Angle turned into [-pi, pi]; one that is there already stays as it is, to the bit."""
+    return angle - 2.0 * np.pi * np.rint(angle / (2.0 * np.pi)) if abs(angle) > np.pi else angle
+
+
+@innermost
 def wrap(q, continuous):
     """Turn the continuous joints of ``q`` (J,) into [-pi, pi], in place."""
     for j in range(q.shape[0]):
-        if continuous[j] and abs(q[j]) > np.pi:
-            q[j] -= 2.0 * np.pi * np.rint(q[j] / (2.0 * np.pi))
+        if continuous[j]:
+            q[j] = wrapped_angle(q[j])
 
 
-@njit(cache=True)
+@innermost
+def distance_between(first, second, continuous):
+    """Length of the vector of all joints' motions from one configuration (J,) to another, continuous ones wrapped."""
+    total = 0.0
+    for j in range(first.shape[0]):
+        difference = first[j] - second[j]
+        if continuous[j]:
+            difference = wrapped_angle(difference)
+        total += difference * difference
+    return np.sqrt(total)
+
+
+@innermost
 def wrap_all(configurations, continuous):
     """Do it for configurations (n, J), in place."""
     for i in range(configurations.shape[0]):
         wrap(configurations[i], continuous)
 
 
-@njit(cache=True)
+@innermost
 def confine(q, lower, upper, continuous):
     """Move ``q`` (J,) into the limits, in place: continuous joints turned, all others clipped."""
     wrap(q, continuous)

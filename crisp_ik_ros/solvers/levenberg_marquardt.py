@@ -11,8 +11,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.solvers.result import SolverResult
 from crisp_ik_ros.transforms import Array
 
@@ -24,9 +24,9 @@ _HOPELESS, _REFERENCE = 5, 6
 
 # Half the squared residual at which there is nothing left to gain: 1e-10 m or rad.
 COST_FLOOR = 0.5e-20
-# A search abandons a start whose cost is above this share of what it was so many evaluations before. Measured on random
-# poses of the Panda: of the starts that get there, nine in ten do so without such a rest, in 8 evaluations; the others
-# take more than 50 to find that they do not.
+# A search abandons a start whose cost is above this share of what it was so many evaluations before. Measured once on
+# 5000 random poses of the Panda, started from the nearest of 2000 known poses: 76 % get there when none is abandoned,
+# 66 % with this, and those that fail take 10 evaluations and not 52. Started at random it is 46 and less than 20 %.
 STALL_EVALUATIONS, STALL_SHARE = 4, 0.3
 
 
@@ -72,7 +72,7 @@ def make_state(lower: Array, upper: Array) -> State:
     )
 
 
-@njit(cache=True)
+@innermost
 def start(state, initial, smallest_step, hopeless=np.inf):
     """Begin at ``initial`` (J,), clipped to the box; stop where steps are below ``smallest_step`` [rad].
 
@@ -90,7 +90,7 @@ def start(state, initial, smallest_step, hopeless=np.inf):
     state.scalars[_REFERENCE] = np.inf
 
 
-@njit(cache=True)
+@innermost
 def advance(state, residual, jacobian, prior_weight, limit):
     """Take the residual (R,) and Jacobian (R, J) at ``state.y``, and set ``state.y`` to the next trial.
 
@@ -115,17 +115,16 @@ def advance(state, residual, jacobian, prior_weight, limit):
         scalars[_COST] = cost
         for j in range(joints):
             best[j] = y[j]
-            total = weight * (y[j] - prior[j])
-            for i in range(rows):
-                total += jacobian[i, j] * residual[i]
-            gradient[j] = total
-        for j in range(joints):
-            for k in range(j + 1):
-                total = weight if j == k else 0.0
-                for i in range(rows):
-                    total += jacobian[i, j] * jacobian[i, k]
-                normal[j, k] = total
-                normal[k, j] = total
+            gradient[j] = weight * (y[j] - prior[j])
+            for k in range(joints):
+                normal[j, k] = weight if j == k else 0.0
+        for i in range(rows):
+            row, value = jacobian[i], residual[i]
+            for j in range(joints):
+                own = row[j]
+                gradient[j] += own * value
+                for k in range(joints):
+                    normal[j, k] += own * row[k]
     else:
         scalars[_DAMPING] *= scalars[_GROWTH]
         scalars[_GROWTH] *= 2.0
@@ -145,7 +144,7 @@ def advance(state, residual, jacobian, prior_weight, limit):
     return EVALUATE
 
 
-@njit(cache=True)
+@innermost
 def _projected_step(state):
     """Write the next trial to ``state.y``; return the longest joint step."""
     y, best, gradient, step, _, lower, upper, normal, factor, scalars = state
@@ -176,22 +175,23 @@ def _projected_step(state):
         pivot = factor[j, j]
         for k in range(j):
             pivot -= factor[j, k] * factor[j, k]
-        factor[j, j] = np.sqrt(max(pivot, damping))
+        # The diagonal holds the reciprocals, which are all that is needed of it.
+        factor[j, j] = 1.0 / np.sqrt(max(pivot, damping))
         for i in range(j + 1, joints):
             total = factor[i, j]
             for k in range(j):
                 total -= factor[i, k] * factor[j, k]
-            factor[i, j] = total / factor[j, j]
+            factor[i, j] = total * factor[j, j]
     for j in range(joints):
         total = step[j]
         for k in range(j):
             total -= factor[j, k] * step[k]
-        step[j] = total / factor[j, j]
+        step[j] = total * factor[j, j]
     for j in range(joints - 1, -1, -1):
         total = step[j]
         for k in range(j + 1, joints):
             total -= factor[k, j] * step[k]
-        step[j] = total / factor[j, j]
+        step[j] = total * factor[j, j]
     longest = 0.0
     for j in range(joints):
         y[j] = min(max(best[j] + step[j], lower[j]), upper[j])
