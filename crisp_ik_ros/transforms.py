@@ -11,6 +11,7 @@ from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.errors import InvalidInputError
 
 Array = NDArray[np.float64]
@@ -106,18 +107,70 @@ def check_pose(pose: ArrayLike, name: str = "pose") -> Array:
     pose = np.ascontiguousarray(pose, dtype=float)
     if pose.ndim < 2 or pose.shape[-2:] != (4, 4):
         raise InvalidInputError(name, f"shape {pose.shape}", "(..., 4, 4), homogeneous matrices")
-    if not np.isfinite(pose).all():
-        raise InvalidInputError(name, "a value that is not finite", "finite numbers")
-    rotation = pose[..., :3, :3]
-    deviation = np.abs(rotation @ np.swapaxes(rotation, -1, -2) - np.eye(3)).max(initial=0.0)
-    if deviation > 1e-6 or np.any(np.linalg.det(rotation) < 0.0):
-        raise InvalidInputError(name, "an upper left block that is no rotation matrix", "orthonormal, determinant 1")
-    if np.abs(pose[..., 3, :] - np.array([0.0, 0.0, 0.0, 1.0])).max(initial=0.0) > 1e-9:
-        raise InvalidInputError(name, "a last row other than 0 0 0 1", "homogeneous matrices")
+    row, fault = _first_fault(pose.reshape(-1, 4, 4))
+    if fault != _SOUND:
+        # Of many, the message names the one.
+        label = name if pose.ndim == 2 else f"{name}[{', '.join(map(str, np.unravel_index(row, pose.shape[:-2])))}]"
+        raise InvalidInputError(label, *_FAULTS[fault])
     return pose
 
 
+_SOUND, _NOT_FINITE, _NO_ROTATION, _LAST_ROW = 0, 1, 2, 3
+_FAULTS = {
+    _NOT_FINITE: ("a value that is not finite", "finite numbers"),
+    _NO_ROTATION: ("an upper left block that is no rotation matrix", "orthonormal, determinant 1"),
+    _LAST_ROW: ("a last row other than 0 0 0 1", "homogeneous matrices"),
+}
+
+
 @njit(cache=True)
+def _first_fault(poses):
+    """Row and kind of the first fault in poses (n, 4, 4); (-1, _SOUND) where there is none."""
+    for row in range(poses.shape[0]):
+        fault = _fault(poses[row])
+        if fault != _SOUND:
+            return row, fault
+    return -1, _SOUND
+
+
+@innermost
+def _fault(pose):
+    for i in range(4):
+        for k in range(4):
+            if not np.isfinite(pose[i, k]):
+                return _NOT_FINITE
+    for i in range(3):
+        for k in range(i + 1):
+            product = pose[i, 0] * pose[k, 0] + pose[i, 1] * pose[k, 1] + pose[i, 2] * pose[k, 2]
+            if not abs(product - (1.0 if i == k else 0.0)) <= 1e-6:
+                return _NO_ROTATION
+    # The rows are orthonormal: the third is the cross product of the others, or its opposite.
+    if (
+        pose[2, 0] * (pose[0, 1] * pose[1, 2] - pose[0, 2] * pose[1, 1])
+        + pose[2, 1] * (pose[0, 2] * pose[1, 0] - pose[0, 0] * pose[1, 2])
+        + pose[2, 2] * (pose[0, 0] * pose[1, 1] - pose[0, 1] * pose[1, 0])
+        < 0.0
+    ):
+        return _NO_ROTATION
+    if not max(abs(pose[3, 0]), abs(pose[3, 1]), abs(pose[3, 2]), abs(pose[3, 3] - 1.0)) <= 1e-9:
+        return _LAST_ROW
+    return _SOUND
+
+
+@innermost
+def compiled_euler(rotation, out):
+    """Write fixed-axis roll, pitch, yaw (3,) [rad] of a rotation matrix (3, 3) to ``out``; yaw 0 in the gimbal lock."""
+    cosine = np.sqrt(rotation[0, 0] ** 2 + rotation[1, 0] ** 2)
+    out[1] = np.arctan2(-rotation[2, 0], cosine)
+    if cosine > 1e-7:
+        out[0] = np.arctan2(rotation[2, 1], rotation[2, 2])
+        out[2] = np.arctan2(rotation[1, 0], rotation[0, 0])
+    else:
+        out[0] = np.arctan2(-rotation[1, 2], rotation[1, 1])
+        out[2] = 0.0
+
+
+@innermost
 def compiled_rotation_logarithm(rotation, out):
     """Write the rotation vector (3,) [rad] of a rotation matrix (3, 3) to ``out``; exact up to and including pi."""
     # By way of the quaternion with its largest component first (Shepperd), which stays exact near pi, where the
@@ -153,7 +206,7 @@ def compiled_rotation_logarithm(rotation, out):
     out[2] = scale * z
 
 
-@njit(cache=True)
+@innermost
 def compiled_right_jacobian_inverse(vector, out):
     """Write J_r^-1(v) (3, 3) to ``out``: log(exp(v) exp(d)) = v + J_r^-1(v) d to first order in d [rad]."""
     angle_squared = vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2

@@ -10,31 +10,23 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, NotFittedError
-from crisp_ik_ros.estimators.decoding import Problem
 from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, fit_regression, validate
 from crisp_ik_ros.estimators.hyperparameters import check_hyperparameters
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.prediction import Learned, regress
 from crisp_ik_ros.estimators.samples import ConfigurationRows, TargetRows
-from crisp_ik_ros.estimators.training import answer_error, nearness_weights, support_of
+from crisp_ik_ros.estimators.search import NEAREST_SAMPLES
+from crisp_ik_ros.estimators.training import answer_error, nearness_weights
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
-from crisp_ik_ros.regression.kernels import Kernel, kernel_row_product
+from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.nystrom import NystromRidge
 from crisp_ik_ros.regression.selection import choose_hyperparameters
 from crisp_ik_ros.regression.sums import Rows
 from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
-
-# Support from which the data alone decides; below, the answer goes over to the model's smoothly.
-FULL_SUPPORT = 0.5
-# Support that counts as none: the data's share of an answer would be a thousandth.
-LEAST_SUPPORT = 0.01
-# Distance from the postures of the data that hardly changes a model's error [rad].
-POSTURE_SLACK = 0.1
-# Configurations of the nearest samples that a request without a seed starts from.
-NEAREST = 8
 
 
 class CRiSP(InverseKinematics):
@@ -201,7 +193,10 @@ class CRiSP(InverseKinematics):
         """
         self._check_fitted()
         pose = check_pose(pose)
-        total, moment, constant, _, _ = self._predict(pose)
+        learned = self._prepared().learned
+        row = np.empty(len(learned.coefficients))
+        regress(learned, pose, row)
+        total, moment, constant = row[0], row[1 : -1 - self.robot.dof], row[-1 - self.robot.dof]
 
         def value(y: ArrayLike) -> float:
             phi = self.loss_.embed(self.robot, self.robot.check_configuration(y)[None], pose[None])[0]
@@ -221,48 +216,17 @@ class CRiSP(InverseKinematics):
         self._check_fitted()
         return self.loss_
 
-    def _predict(self, pose: Array) -> tuple[float, Array, float, Array, float]:
-        """Return s, c (D,), the constant of F, the regressed configuration times s (J,), and the data's nearness."""
-        feature = self.kernel_.features(pose[None])[0]
+    def _learned(self) -> Learned:
         regression = self.regression_
-        out = np.empty(regression.coefficients_.shape[1])
-        nearest = kernel_row_product(
-            self.kernel_.profile, feature, regression.centers_, regression.coefficients_, self.nearness_, out
+        return Learned(
+            self.kernel_.profile,
+            self.kernel_.scales,
+            self.nearness_,
+            np.ascontiguousarray(regression.centers_.T),
+            np.ascontiguousarray(regression.coefficients_.T),
+            self.center_configurations_,
+            float(self.validation_.get("posture_rms", -1.0)),
         )
-        dimension = len(out) - 2 - self.robot.dof
-        return float(out[0]), out[1 : 1 + dimension], float(out[1 + dimension]), out[2 + dimension :], float(nearest)
-
-    def _problem(self, pose: Array) -> Problem | None:
-        total, moment, _, posture, nearest = self._predict(pose)
-        fallback = self.loss_.fallback(self.robot, pose)
-        # The data covers a pose where the scores add up to 1 and a sample is near; a smooth kernel carries the former
-        # far out. One spread away counts as 0.6, two as 0.14.
-        support = min(support_of(total), float(np.exp(-0.5 * nearest)))
-        if support < LEAST_SUPPORT:
-            # s <= 0 has no least-squares form; far from the data there is only the model.
-            if fallback is None:
-                return None
-            return Problem(pose, fallback, self.robot.rest, 0.0, 0.0, "nominal")
-        target = moment / total
-        share = 1.0
-        if support < FULL_SUPPORT and fallback is not None:
-            x = support / FULL_SUPPORT
-            share = x * x * (3.0 - 2.0 * x)
-            target = fallback + share * (target - fallback)
-        source = "learned" if share == 1.0 else "blended"
-        posture = np.clip(posture / total, self.robot.lower, self.robot.upper)
-        weight = 0.0 if fallback is None else share * self.null_space_weight
-        return Problem(pose, target, posture, weight, support, source)
-
-    def _support(self, problem: Problem, configuration: Array) -> float:
-        scatter = self.validation_.get("posture_rms")
-        if scatter is None or problem.prior_weight == 0.0:
-            return problem.support
-        # Another branch of the arm reaches the pose too, but what the data says of the error there is nothing.
-        distance = float(np.linalg.norm(self.robot.wrapped(configuration - problem.posture)))
-        width = scatter + POSTURE_SLACK
-        beyond = max(distance - 3.0 * width, 0.0) / width
-        return problem.support * float(np.exp(-0.5 * beyond**2))
 
     def _tolerances(self) -> tuple[float, float]:
         position, orientation = super()._tolerances()
@@ -278,7 +242,7 @@ class CRiSP(InverseKinematics):
     def _nearest(self, pose: Array) -> Array:
         features = self.regression_.centers_
         distances = ((features - self.kernel_.features(pose[None])) ** 2).sum(axis=1)
-        count = min(NEAREST, len(distances))
+        count = min(NEAREST_SAMPLES, len(distances))
         nearest = np.argpartition(distances, count - 1)[:count]
         return self.center_configurations_[nearest[np.argsort(distances[nearest], kind="stable")]]
 

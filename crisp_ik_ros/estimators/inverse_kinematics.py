@@ -1,33 +1,38 @@
-"""What every inverse-kinematics estimator does with a request: starts, tolerances, time."""
+"""What every inverse-kinematics estimator does with a request: checks, time, threads."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.estimators.batch import cores, search_on_threads
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
+from crisp_ik_ros.estimators.descent import Wish
+from crisp_ik_ros.estimators.prediction import Learned, expect, make_task, nothing_learned
+from crisp_ik_ros.estimators.reference_search import search_by_lbfgsb
+from crisp_ik_ros.estimators.requests import ANY_STEP, check_poses, check_seeds, check_step
+from crisp_ik_ros.estimators.search import Knowledge
+from crisp_ik_ros.estimators.starts import make_table
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
+from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, PathResult
 from crisp_ik_ros.transforms import Array, check_pose
 
-# Fewer starts than this within the timeout, and the answer is "timed out" rather than "no solution".
-STARTS_FOR_A_VERDICT = 8
-# Two threads with the very first request get one decoder.
+# Two threads with the very first request get one preparation.
 _MAKING = threading.Lock()
 
 
 class InverseKinematics:
-    """Base of the estimators that answer requests by decoding a ``Problem``.
+    """Base of the estimators that answer requests by decoding what they expect at a pose.
 
-    A subclass provides ``robot``, the tolerances, ``timeout``, ``_loss`` and ``_problem``, and may provide
-    ``_nearest``: configurations to start from where no seed is given.
+    A subclass provides ``robot``, the tolerances, ``timeout``, ``_loss`` and ``null_space_weight``, and may provide
+    ``_learned``: what the data says. One that finds its answers in another way overrides ``_search``, and sets
+    ``_compiled`` to False.
     """
 
     robot: RobotModel
@@ -35,14 +40,24 @@ class InverseKinematics:
     orientation_tolerance: float
     timeout: float
     random_state: int
+    null_space_weight: float = 0.0
     solver: str = "levenberg_marquardt"
-    _decoder: Decoder | None = None
+    _knowledge: Knowledge | None = None
 
-    def solve(self, pose: ArrayLike, seed: ArrayLike | None = None, timeout: float | None = None) -> IKResult:
+    def solve(
+        self,
+        pose: ArrayLike,
+        seed: ArrayLike | None = None,
+        timeout: float | None = None,
+        *,
+        nearest: bool = False,
+        largest_step: ArrayLike | None = None,
+    ) -> IKResult:
         """Find a configuration that puts the tool on ``pose``.
 
         Starts, in this order, until one is within the tolerances or the time is up: the seed, the configurations of the
-        nearest samples, configurations drawn at random (always the same ones: the answer is a function of the request).
+        nearest samples, those of a table of the model's poses, configurations drawn at random (always the same ones:
+        the answer is a function of the request).
 
         Parameters
         ----------
@@ -52,6 +67,11 @@ class InverseKinematics:
             Configuration to start from, within the limits.
         timeout : float, optional
             Seconds; default: the estimator's.
+        nearest : bool
+            Look for the solution nearest the seed (in the sum of squares) and not for the first; that takes longer.
+        largest_step : float or (J,), optional
+            Farthest that a joint may move from the seed [rad or m]. Where only others reach the pose, the status is
+            STEP_TOO_LARGE and the configuration the seed's.
 
         Returns
         -------
@@ -61,17 +81,23 @@ class InverseKinematics:
         Raises
         ------
         InvalidInputError
-            When the pose, the seed or the timeout cannot be used.
+            When the pose, the seed, the timeout or the step cannot be used.
         """
         pose = check_pose(pose)
         if pose.shape != (4, 4):
-            raise InvalidInputError("pose", f"shape {pose.shape}", "(4, 4); solve_path takes many")
-        timeout = self.timeout if timeout is None else timeout
-        if not (np.isfinite(timeout) and timeout > 0.0):
-            raise InvalidInputError("timeout", timeout, "a finite number of seconds above 0")
-        return self._search(pose, None if seed is None else self.check_seed(seed), time.monotonic() + timeout)
+            raise InvalidInputError("pose", f"shape {pose.shape}", "(4, 4); solve_path and solve_many take many")
+        seeds = None if seed is None else self.check_seed(seed)[None]
+        return self._answers(pose[None], seeds, False, timeout, nearest, largest_step).first()
 
-    def solve_path(self, poses: ArrayLike, seed: ArrayLike | None = None) -> PathResult:
+    def solve_path(
+        self,
+        poses: ArrayLike,
+        seed: ArrayLike | None = None,
+        timeout: float | None = None,
+        *,
+        nearest: bool = False,
+        largest_step: ArrayLike | None = None,
+    ) -> PathResult:
         """Solve poses (n, 4, 4) in turn, each started from the last solution (the paper's section 4.1).
 
         Parameters
@@ -80,6 +106,10 @@ class InverseKinematics:
             Targets of the tip link, base frame [m].
         seed : (J,), optional
             Start of the first.
+        timeout : float, optional
+            Seconds for each pose; default: the estimator's.
+        nearest, largest_step
+            As for ``solve``, from the last solution; they need a seed.
 
         Returns
         -------
@@ -90,21 +120,55 @@ class InverseKinematics:
         Raises
         ------
         InvalidInputError
-            When the poses or the seed cannot be used.
+            When the poses, the seed, the timeout or the step cannot be used.
         """
-        poses = check_pose(poses, "poses")
-        if poses.ndim != 3:
-            raise InvalidInputError("poses", f"shape {poses.shape}", "(n, 4, 4)")
-        last = None if seed is None else self.check_seed(seed)
-        results = []
-        for pose in poses:
-            result = self._search(pose, last, time.monotonic() + self.timeout)
-            if result.success:
-                last = result.configuration
-            else:
-                result = replace(result, configuration=(self.robot.rest if last is None else last).copy())
-            results.append(result)
-        return PathResult.from_results(results, self.robot.dof)
+        seeds = None if seed is None else self.check_seed(seed)[None]
+        return self._answers(check_poses(poses), seeds, True, timeout, nearest, largest_step).together()
+
+    def solve_many(
+        self,
+        poses: ArrayLike,
+        seeds: ArrayLike | None = None,
+        timeout: float | None = None,
+        *,
+        nearest: bool = False,
+        largest_step: ArrayLike | None = None,
+        threads: int | None = None,
+    ) -> PathResult:
+        """Solve poses (n, 4, 4), each for itself as ``solve`` does, on all cores.
+
+        Parameters
+        ----------
+        poses : (n, 4, 4)
+            Targets of the tip link, base frame [m].
+        seeds : (n, J) or (J,), optional
+            Start of each, or of all.
+        timeout : float, optional
+            Seconds for each pose; default: the estimator's.
+        nearest, largest_step
+            As for ``solve``.
+        threads : int, optional
+            Default: one for each core this process may use.
+
+        Returns
+        -------
+        PathResult
+            In the order of the poses; an answer only where ``success`` is true.
+
+        Raises
+        ------
+        InvalidInputError
+            When a pose, naming its row, a seed, the timeout or the step cannot be used.
+        """
+        poses = check_poses(poses)
+        if seeds is not None:
+            seeds = np.asarray(seeds, dtype=float)
+            seeds = np.broadcast_to(seeds, (len(poses), self.robot.dof)) if seeds.ndim == 1 else seeds
+            seeds = check_seeds(self.robot, seeds, "seeds", (len(poses), self.robot.dof))
+        threads = cores() if threads is None else threads
+        if not (isinstance(threads, (int, np.integer)) and threads >= 1):
+            raise InvalidInputError("threads", repr(threads), "a whole number of at least 1, or None")
+        return self._answers(poses, seeds, False, timeout, nearest, largest_step, int(threads)).together()
 
     def errors(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
         """How far, as the estimator believes, configurations (n, J) put the tool from poses (n, 4, 4).
@@ -116,92 +180,113 @@ class InverseKinematics:
         distances (n,) [m], angles (n,) [rad]
             NaN where nothing is known of a pose.
         """
-        poses = check_pose(poses, "poses")
+        poses = check_poses(poses)
         configurations = self.robot.check_configuration(configurations, "configurations")
-        if poses.ndim != 3 or configurations.shape != (len(poses), self.robot.dof):
+        if configurations.shape != (len(poses), self.robot.dof):
             raise InvalidInputError("configurations", f"shape {configurations.shape}", "one for each pose (n, 4, 4)")
         errors = np.full((len(poses), 2), np.nan)
-        decoder = self._prepared()
-        with decoder.lock:
-            for row, (pose, configuration) in enumerate(zip(poses, configurations, strict=True)):
-                problem = self._problem(pose)
-                if problem is not None:
-                    errors[row] = decoder.errors(problem, configuration)
+        decoder = Decoder(self.robot, self._loss)
+        for row, (pose, configuration) in enumerate(zip(poses, configurations, strict=True)):
+            problem = self._problem(pose)
+            if problem is not None:
+                errors[row] = decoder.errors(problem, configuration)
         return errors[:, 0], errors[:, 1]
 
     @property
     def _loss(self) -> Loss:
         raise NotImplementedError
 
+    def _learned(self) -> Learned:
+        """What the data says, for compiled code."""
+        return nothing_learned(self.robot.dof)
+
     def _problem(self, pose: Array) -> Problem | None:
         """Return the problem for a pose; None where nothing is known of it."""
-        raise NotImplementedError
+        task, learned, _ = self._prepared()
+        target, posture = np.empty(self._loss.dimension(self.robot.dof)), np.empty(self.robot.dof)
+        known, weight, support, source = expect(task, learned, self.null_space_weight, pose, target, posture)
+        return Problem(pose, target, posture, weight, support, SOURCES[source]) if known else None
 
-    def _nearest(self, pose: Array) -> Array:
-        """Configurations (k, J) to start from near a pose, best first."""
-        return self.robot.rest[None]
+    @property
+    def _compiled(self) -> bool:
+        """Whether the compiled search answers, and not ``_search``."""
+        return self.solver == "levenberg_marquardt"
 
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
-        with self._prepared().lock:
-            return self._search_locked(pose, seed, deadline)
+        """Answer one request by other means than the compiled search."""
+        return search_by_lbfgsb(
+            self._prepared(), self._wish(self.timeout), self._problem(pose), self.robot, self._loss,
+            self._starts(pose, seed), deadline,
+        )  # fmt: skip
 
-    def _search_locked(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
-        problem = self._problem(pose)
-        begin = self.robot.rest if seed is None else seed
-        if problem is None:
-            return IKResult(begin.copy(), False, Status.NO_SOLUTION, np.inf, np.inf, 0.0, 0, "nominal")
-        decoder = self._prepared()
-        if self._out_of_reach(problem):
-            errors = decoder.errors(problem, begin)
-            return IKResult(begin.copy(), False, Status.NO_SOLUTION, *errors, problem.support, 0, problem.source)
-        decode = decoder.decode if self.solver == "levenberg_marquardt" else decoder.decode_lbfgsb
-        tolerances = self._tolerances()
-        best = (np.inf, begin.copy(), np.inf, np.inf)
-        evaluations, starts = 0, 0
-        for initial in self._starts(pose, seed):
-            configuration, position_error, orientation_error, count = decode(problem, initial)
-            evaluations += count
-            starts += 1
-            badness = max(position_error / tolerances[0], orientation_error / tolerances[1])
-            if badness < best[0]:
-                best = (badness, configuration, position_error, orientation_error)
-            if badness <= 1.0 or not self._certifies or time.monotonic() >= deadline:
-                break
-        success = best[0] <= 1.0 or not self._certifies
-        failure = Status.NO_SOLUTION if starts >= STARTS_FOR_A_VERDICT else Status.TIMED_OUT
-        return IKResult(
-            configuration=best[1],
-            success=success,
-            status=Status.SUCCESS if success else failure,
-            position_error=best[2],
-            orientation_error=best[3],
-            support=self._support(problem, best[1]),
-            iterations=evaluations,
-            source=problem.source,
+    def _answers(
+        self,
+        poses: Array,
+        seeds: Array | None,
+        chained: bool,
+        timeout: float | None,
+        nearest: bool,
+        largest_step: ArrayLike | None,
+        threads: int = 1,
+    ) -> Answers:
+        timeout = self.timeout if timeout is None else timeout
+        if not 0.0 < timeout < np.inf:
+            raise InvalidInputError("timeout", timeout, "a finite number of seconds above 0")
+        if (nearest or largest_step is not None) and seeds is None:
+            raise InvalidInputError("seed", None, "the configuration that an answer is to be near")
+        if not self._compiled:
+            if nearest or largest_step is not None:
+                raise InvalidInputError("solver", "no bound on the distance from the seed", "levenberg_marquardt")
+            return self._answers_one_by_one(poses, seeds, chained, timeout)
+        knowledge = self._prepared()
+        wish = self._wish(timeout, nearest, ANY_STEP if largest_step is None else check_step(self.robot, largest_step))
+        starts = np.empty((0, self.robot.dof)) if seeds is None else seeds
+        return search_on_threads(knowledge, wish, poses, starts, chained, threads)
+
+    def _answers_one_by_one(self, poses: Array, seeds: Array | None, chained: bool, timeout: float) -> Answers:
+        last, results = None, []
+        for row, pose in enumerate(poses):
+            if seeds is not None and (row == 0 or not chained):
+                last = seeds[row]
+            results.append(self._search(pose, last, time.monotonic() + timeout))
+            if chained and results[-1].success:
+                last = results[-1].configuration
+        answers = Answers.from_results(results, self.robot.dof)
+        if chained:
+            answers.hold(self.robot.rest if seeds is None else seeds[0])
+        return answers
+
+    def _wish(self, timeout: float, nearest: bool = False, largest_step: Array = ANY_STEP) -> Wish:
+        position, orientation = self._tolerances()
+        return Wish(
+            float(position),
+            float(orientation),
+            float(self.null_space_weight),
+            float(timeout),
+            self.random_state & 0x7FFFFFFFFFFFFFFF,
+            bool(nearest),
+            largest_step,
         )
 
-    def _prepared(self) -> Decoder:
-        """Return the decoder, made at the first request."""
-        with _MAKING:
-            if self._decoder is None:
-                self._decoder = Decoder(self.robot, self._loss)
-            return self._decoder
+    def _prepared(self) -> Knowledge:
+        """Return what compiled code needs to know, gathered at the first request."""
+        if self._knowledge is None:
+            with _MAKING:
+                if self._knowledge is None:
+                    task = make_task(self.robot, self._loss)
+                    self._knowledge = Knowledge(task, self._learned(), make_table(self.robot, self.random_state))
+        return self._knowledge
 
     def _forget_compiled(self) -> None:
-        self._decoder = None
-
-    def _support(self, problem: Problem, configuration: Array) -> float:
-        """How well the data covers an answer: its pose and, where that is known, its configuration (J,)."""
-        return problem.support
+        self._knowledge = None
 
     def _tolerances(self) -> tuple[float, float]:
         """Largest position [m] and orientation [rad] error of an answer."""
         return self.position_tolerance, self.orientation_tolerance
 
-    @property
-    def _certifies(self) -> bool:
-        """Whether the loss can tell if a pose is reached; comparing joint angles only, it cannot."""
-        return self._loss.name != "radians"
+    def _nearest(self, pose: Array) -> Array:
+        """Configurations (k, J) to start from near a pose, best first, where the search is not compiled."""
+        return self.robot.rest[None]
 
     def _starts(self, pose: Array, seed: Array | None) -> Iterator[Array]:
         if seed is not None:
@@ -211,17 +296,6 @@ class InverseKinematics:
         while True:
             yield self.robot.random_configurations(1, rng)[0]
 
-    def _out_of_reach(self, problem: Problem) -> bool:
-        """Whether the model's tool cannot get to where it would have to be, wherever the joints are."""
-        loss = self._loss
-        if loss.position_weight == 0.0:
-            return False
-        position = problem.goal[:3, 3]
-        if self._certifies:
-            shift = problem.target[:3] / loss.position_weight
-            position = position - shift if loss.name == "residual" else shift
-        return bool(np.linalg.norm(position - self.robot.anchor) > self.robot.reach + self.position_tolerance)
-
     def check_seed(self, seed: ArrayLike, slack: float = 1e-6) -> Array:
         """Seed (J,) within the limits; continuous joints are turned, and ``slack`` [rad or m] beyond a limit clipped.
 
@@ -230,15 +304,4 @@ class InverseKinematics:
         InvalidInputError
             When the shape is wrong, a value is not finite, or farther outside the limits.
         """
-        seed = self.robot.wrapped(self.robot.check_configuration(seed, "seed"))
-        if seed.shape != (self.robot.dof,):
-            raise InvalidInputError("seed", f"shape {seed.shape}", f"({self.robot.dof},)")
-        if not self.robot.within_limits(seed, slack):
-            outside = np.flatnonzero((seed < self.robot.lower - slack) | (seed > self.robot.upper + slack))[0]
-            limits = f"[{self.robot.lower[outside]:.4f}, {self.robot.upper[outside]:.4f}]"
-            raise InvalidInputError(
-                "seed",
-                f"{self.robot.joint_names[outside]} at {seed[outside]:.4f}",
-                f"a value within its limits {limits}",
-            )
-        return np.clip(seed, self.robot.lower, self.robot.upper)
+        return check_seeds(self.robot, seed, "seed", (self.robot.dof,), slack)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from crisp_ik_ros.estimators.decoding import Problem
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.transforms import Array
 
 
 class ModelBasedIK(InverseKinematics):
@@ -48,7 +44,3 @@ class ModelBasedIK(InverseKinematics):
     @property
     def _loss(self) -> Loss:
         return self._residual_loss
-
-    def _problem(self, pose: Array) -> Problem:
-        # No error to expect: the model is taken at its word.
-        return Problem(pose, np.zeros(6), self.robot.rest, self.null_space_weight, 0.0, "nominal")

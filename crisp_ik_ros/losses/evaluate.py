@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
-
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss, forward_kinematics_residual
+from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss, embed_pose, forward_kinematics_residual
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, Loss
 from crisp_ik_ros.losses.radians import RadiansLoss, radians_residual
 from crisp_ik_ros.losses.residual import ResidualLoss, residual_residual
@@ -26,7 +25,7 @@ def make_loss(name: str, position_weight: float = 1.0, orientation_weight: float
     return LOSSES[name](position_weight, orientation_weight)
 
 
-@njit(cache=True)
+@innermost
 def evaluate(code, chain, weights, goal, q, target, work):
     """Write phi(q; goal) - target and its Jacobian to ``work``, for the loss of this code."""
     if code == RADIANS:
@@ -35,3 +34,13 @@ def evaluate(code, chain, weights, goal, q, target, work):
         forward_kinematics_residual(chain, weights, q, target, work)
     else:
         residual_residual(chain, weights, goal, q, target, work)
+
+
+@innermost
+def fallback_target(code, weights, pose, out):
+    """Write the target of plain model-based IK (D,) to ``out``, and return whether the loss of this code has one."""
+    if code == FORWARD_KINEMATICS:
+        embed_pose(weights, pose, out)
+    else:
+        out[:] = 0.0
+    return code != RADIANS

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, Loss
 from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -30,15 +30,32 @@ class ForwardKinematicsLoss(Loss):
 
     def embed_poses(self, poses: Array) -> Array:
         """Embedding (n, 12) of poses (n, 4, 4)."""
-        orientation = poses[:, :3, :3].reshape(-1, 9) / np.sqrt(2.0)
-        return np.hstack([self.position_weight * poses[:, :3, 3], self.orientation_weight * orientation])
+        embedding = np.empty((len(poses), 12))
+        _embed_poses(self.weights, poses, embedding)
+        return embedding
 
     def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
         """Embedding of the target itself: the model's pose is to be the target."""
         return self.embed_poses(pose[None])[0]
 
 
-@njit(cache=True)
+@innermost
+def embed_pose(weights, pose, out):
+    """Write the embedding of a pose (4, 4) to ``out`` (12,)."""
+    orientation_weight = weights[1] / np.sqrt(2.0)
+    for i in range(3):
+        out[i] = weights[0] * pose[i, 3]
+        for k in range(3):
+            out[3 + 3 * i + k] = orientation_weight * pose[i, k]
+
+
+@innermost
+def _embed_poses(weights, poses, out):
+    for i in range(poses.shape[0]):
+        embed_pose(weights, poses[i], out[i])
+
+
+@innermost
 def forward_kinematics_residual(chain, weights, q, target, work):
     """Write phi(q) - target (12,) and its Jacobian (12, J) to ``work``."""
     residual, jacobian, rotation, position, geometric = work[:5]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.losses.loss import RESIDUAL, Loss
 from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -39,29 +39,25 @@ class ResidualLoss(Loss):
         return np.zeros(6)
 
 
-@njit(cache=True)
+@innermost
 def residual_residual(chain, weights, goal, q, target, work):
     """Write e(q; x) - target (6,), x the pose ``goal`` (4, 4), and its Jacobian (6, J) to ``work``."""
     residual, jacobian, rotation, position, geometric = work[:5]
     relative, inverse, vector = work.relative, work.inverse, work.vector
     forward_kinematics_jacobian(chain, q, rotation, position, geometric, work.axes, work.origins)
     for i in range(3):
+        x, y, z = goal[i, 0], goal[i, 1], goal[i, 2]
         for k in range(3):
-            total = 0.0
-            for m in range(3):
-                total += goal[i, m] * rotation[k, m]
-            relative[i, k] = total
+            relative[i, k] = x * rotation[k, 0] + y * rotation[k, 1] + z * rotation[k, 2]
     compiled_rotation_logarithm(relative, vector)
     compiled_right_jacobian_inverse(vector, inverse)
     position_weight, orientation_weight = weights[0], weights[1]
     for i in range(3):
         residual[i] = position_weight * (goal[i, 3] - position[i]) - target[i]
         residual[3 + i] = orientation_weight * vector[i] - target[3 + i]
-    # R~ -> exp(d) R~ turns R_x R~^T into R_x R~^T exp(-d)
-    for j in range(q.shape[0]):
-        for i in range(3):
+        # R~ -> exp(d) R~ turns R_x R~^T into R_x R~^T exp(-d)
+        x, y, z = inverse[i, 0], inverse[i, 1], inverse[i, 2]
+        for j in range(q.shape[0]):
             jacobian[i, j] = -position_weight * geometric[i, j]
-            total = 0.0
-            for m in range(3):
-                total += inverse[i, m] * geometric[3 + m, j]
-            jacobian[3 + i, j] = -orientation_weight * total
+            turned = x * geometric[3, j] + y * geometric[4, j] + z * geometric[5, j]
+            jacobian[3 + i, j] = -orientation_weight * turned

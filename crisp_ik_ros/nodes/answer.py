@@ -248,6 +248,8 @@ def answer_of(result: IKResult) -> Answer:
         )
     if result.status is Status.TIMED_OUT:
         code, reason = ErrorCode.TIMED_OUT, "no solution within the time"
+    elif result.status is Status.STEP_TOO_LARGE:
+        code, reason = ErrorCode.NO_IK_SOLUTION, "only configurations farther from the seed than allowed reach the pose"
     else:
         code, reason = ErrorCode.NO_IK_SOLUTION, "no configuration within the joint limits reaches the pose"
     message = (

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.transforms import Array, euler_from_matrix
+from crisp_ik_ros.transforms import Array, compiled_euler
 
 # Codes of the profiles in compiled code.
 GAUSSIAN, LAPLACIAN, LINEAR = 0, 1, 2
@@ -54,13 +57,14 @@ class Kernel:
 
     def features(self, poses: Array) -> Array:
         """Scaled features (n, 12), or (n, 6) with Euler angles, of poses (n, 4, 4)."""
-        position = poses[:, :3, 3] / self.position_length_scale
-        rotation = poses[:, :3, :3]
-        if self.orientation == "euler":
-            angular = euler_from_matrix(rotation) / self.orientation_length_scale
-        else:
-            angular = rotation.reshape(-1, 9) / (np.sqrt(2.0) * self.orientation_length_scale)
-        return np.ascontiguousarray(np.hstack([position, angular]))
+        features = np.empty((len(poses), 6 if self.orientation == "euler" else 12))
+        _write_all_features(np.ascontiguousarray(poses, dtype=float), self.scales, features)
+        return features
+
+    @property
+    def scales(self) -> Array:
+        """Length scales (2,) of position [m] and orientation [rad]."""
+        return np.array([self.position_length_scale, self.orientation_length_scale])
 
     def matrix(self, features: Array, others: Array) -> Array:
         """Kernel matrix (n, m) of features (n, D) and (m, D)."""
@@ -175,35 +179,126 @@ def _write_squared_distances(features, columns, out):
                     row[j] += difference * difference
 
 
+@innermost
+def write_features(pose, scales, out):
+    """Write the scaled features of a pose (4, 4) to ``out``: chordal where it has 12 numbers, Euler where it has 6."""
+    if out.shape[0] == 6:
+        compiled_euler(pose, out[3:])
+        for i in range(3):
+            out[3 + i] /= scales[1]
+    else:
+        scale = 1.0 / (np.sqrt(2.0) * scales[1])
+        for i in range(3):
+            for k in range(3):
+                out[3 + 3 * i + k] = pose[i, k] * scale
+    for i in range(3):
+        out[i] = pose[i, 3] / scales[0]
+
+
 @njit(cache=True)
+def _write_all_features(poses, scales, out):
+    for i in range(poses.shape[0]):
+        write_features(poses[i], scales, out[i])
+
+
+# Centers that are worked on together: their distances stay in the first-level cache.
+_BLOCK = 256
+# 2^52 * 1.5: adding it rounds to a whole number, which then stands in the lowest bits.
+_ROUND = 6755399441055744.0
+_LOG2_E = 1.4426950408889634
+_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
+# Sums may be taken in any order, so that they run in vector registers; the inputs are finite.
+_VECTORISED = {"reassoc", "contract", "nnan", "nsz"}
+_njit: Any = njit
+_options: Any = {"cache": True, "nogil": True, "fastmath": _VECTORISED}
+_vectorised = _njit(_nrt=False, **_options)
+_allocating_vectorised = _njit(_nrt=True, **_options)
+
+
+@innermost
+def _exponentials(values, power, bits, count):
+    """Replace the first ``count`` of ``values``, all at most 0, by their exponentials, to 1e-15.
+
+    Written out, because a call of the library's function for every number cannot run in vector registers. ``power`` and
+    ``bits`` are the same memory, as numbers and as whole numbers.
+    """
+    for i in range(count):
+        x = max(values[i], -700.0)
+        rounded = x * _LOG2_E + _ROUND
+        power[i] = rounded
+        whole = rounded - _ROUND
+        r = (x - whole * _LN2_HIGH) - whole * _LN2_LOW
+        p = 1.0 / 6227020800.0
+        p = p * r + 1.0 / 479001600.0
+        p = p * r + 1.0 / 39916800.0
+        p = p * r + 1.0 / 3628800.0
+        p = p * r + 1.0 / 362880.0
+        p = p * r + 1.0 / 40320.0
+        p = p * r + 1.0 / 5040.0
+        p = p * r + 1.0 / 720.0
+        p = p * r + 1.0 / 120.0
+        p = p * r + 1.0 / 24.0
+        p = p * r + 1.0 / 6.0
+        p = p * r + 0.5
+        values[i] = (p * r + 1.0) * r + 1.0
+    for i in range(count):
+        bits[i] = (bits[i] << 52) + (1023 << 52)
+    for i in range(count):
+        values[i] *= power[i]
+
+
+@_allocating_vectorised
 def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     """Write k(x, centers) @ coefficients (C,) to ``out``, for one feature vector (D,), without a kernel row in memory.
 
-    ``centers`` (m, D), ``coefficients`` (m, C). Returns the smallest squared distance from a center, its position and
-    orientation parts times the two weights ``nearness`` (2,).
+    ``centers`` (m, D), ``coefficients`` (m, C), fastest in Fortran order. Returns the smallest squared distance from a
+    center, its position and orientation parts times the two weights ``nearness`` (2,).
     """
     out[:] = 0.0
-    nearest = np.inf
-    count, dimension = centers.shape
-    columns = coefficients.shape[1]
-    for i in range(count):
-        position = 0.0
+    # Rows of the transposed are contiguous.
+    features, columns = centers.T, coefficients.T
+    dimension, total = features.shape
+    position, values, power, least = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK), np.full(_BLOCK, np.inf)
+    bits = power.view(np.int64)
+    for begin in range(0, total, _BLOCK):
+        count = min(_BLOCK, total - begin)
+        for i in range(count):
+            position[i] = 0.0
+            values[i] = 0.0
         for d in range(3):
-            difference = feature[d] - centers[i, d]
-            position += difference * difference
-        orientation = 0.0
+            _add_squares(feature[d], features[d, begin : begin + count], position)
         for d in range(3, dimension):
-            difference = feature[d] - centers[i, d]
-            orientation += difference * difference
-        nearest = min(nearest, nearness[0] * position + nearness[1] * orientation)
+            _add_squares(feature[d], features[d, begin : begin + count], values)
+        for i in range(count):
+            weighted = nearness[0] * position[i] + nearness[1] * values[i]
+            least[i] = weighted if weighted < least[i] else least[i]
+            values[i] += position[i]
         if profile == GAUSSIAN:
-            value = np.exp(-0.5 * (position + orientation))
+            for i in range(count):
+                values[i] *= -0.5
+            _exponentials(values, power, bits, count)
         elif profile == LAPLACIAN:
-            value = np.exp(-np.sqrt(position + orientation))
+            for i in range(count):
+                values[i] = -np.sqrt(values[i])
+            _exponentials(values, power, bits, count)
         else:
-            value = 0.0
+            for i in range(count):
+                values[i] = 0.0
             for d in range(dimension):
-                value += feature[d] * centers[i, d]
-        for c in range(columns):
-            out[c] += value * coefficients[i, c]
-    return nearest
+                own, row = feature[d], features[d, begin : begin + count]
+                for i in range(count):
+                    values[i] += own * row[i]
+        for c in range(columns.shape[0]):
+            row = columns[c, begin : begin + count]
+            product = 0.0
+            for i in range(count):
+                product += values[i] * row[i]
+            out[c] += product
+    return least.min()
+
+
+@_vectorised
+def _add_squares(own, row, sums):
+    for i in range(row.shape[0]):
+        difference = own - row[i]
+        sums[i] += difference * difference

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.transforms import Array
 
 
@@ -32,7 +33,7 @@ class Chain(NamedTuple):
     prismatic: np.ndarray
 
 
-@njit(cache=True)
+@innermost
 def _frames(chain, q, rotation, position, axes, origins):
     """Walk the chain: write the tip's rotation and position, and each joint's axis and origin, base frame."""
     rotations, translations, prismatic = chain
@@ -76,7 +77,7 @@ def _frames(chain, q, rotation, position, axes, origins):
     position[0], position[1], position[2] = px, py, pz
 
 
-@njit(cache=True)
+@innermost
 def forward_kinematics_jacobian(chain, q, rotation, position, jacobian, axes, origins):
     """Write the tip's rotation (3, 3), position (3,) [m] and geometric Jacobian (6, J) at ``q`` (J,).
 

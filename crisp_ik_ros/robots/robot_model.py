@@ -14,6 +14,7 @@ from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
+from crisp_ik_ros.robots.limits import wrap_all
 from crisp_ik_ros.robots.urdf import ChainJoint, parse_chain, read_urdf
 from crisp_ik_ros.transforms import Array, check_pose
 
@@ -184,8 +185,9 @@ class RobotModel:
 
     def wrapped(self, q: Array) -> Array:
         """Configurations (..., J) with the continuous joints turned into [-pi, pi]."""
-        turns = np.where(self.continuous & (np.abs(q) > np.pi), np.round(q / (2.0 * np.pi)), 0.0)
-        return q - 2.0 * np.pi * turns
+        q = np.array(q, dtype=float, order="C")
+        wrap_all(q.reshape(-1, self.dof), self.continuous)
+        return q
 
     def confined(self, q: Array) -> Array:
         """Configurations (..., J) moved into the limits: continuous joints turned, all others clipped."""

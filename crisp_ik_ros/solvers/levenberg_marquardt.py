@@ -11,18 +11,23 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import innermost
 from crisp_ik_ros.solvers.result import SolverResult
 from crisp_ik_ros.transforms import Array
 
-EVALUATE, CONVERGED, EXHAUSTED = 0, 1, 2
+EVALUATE, CONVERGED, EXHAUSTED, ABANDONED = 0, 1, 2, 3
 
 # Positions in State.scalars.
 _COST, _DAMPING, _GROWTH, _EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
+_HOPELESS, _REFERENCE = 5, 6
 
 # Half the squared residual at which there is nothing left to gain: 1e-10 m or rad.
 COST_FLOOR = 0.5e-20
+# A search abandons a start whose cost is above this share of what it was so many evaluations before. Measured once on
+# 5000 random poses of the Panda, started from the nearest of 2000 known poses: 76 % get there when none is abandoned,
+# 66 % with this, and those that fail take 10 evaluations and not 52. Started at random it is 46 and less than 20 %.
+STALL_EVALUATIONS, STALL_SHARE = 4, 0.3
 
 
 class State(NamedTuple):
@@ -33,8 +38,9 @@ class State(NamedTuple):
     y, best, gradient, step, prior, lower, upper : (J,)
     normal, factor : (J, J)
         Gauss-Newton matrix at ``best``, and scratch memory.
-    scalars : (5,)
-        Cost at ``best``, damping, its growth, number of evaluations, step [rad] below which to stop.
+    scalars : (7,)
+        Cost at ``best``, damping, its growth, number of evaluations, step [rad] below which to stop, cost above which
+        a start that stalls is abandoned, cost when that was last looked at.
     """
 
     y: Array
@@ -62,13 +68,16 @@ def make_state(lower: Array, upper: Array) -> State:
         upper=np.array(upper, dtype=float),
         normal=np.zeros((dof, dof)),
         factor=np.zeros((dof, dof)),
-        scalars=np.zeros(5),
+        scalars=np.zeros(7),
     )
 
 
-@njit(cache=True)
-def start(state, initial, smallest_step):
-    """Begin at ``initial`` (J,), clipped to the box; stop where steps are below ``smallest_step`` [rad]."""
+@innermost
+def start(state, initial, smallest_step, hopeless=np.inf):
+    """Begin at ``initial`` (J,), clipped to the box; stop where steps are below ``smallest_step`` [rad].
+
+    A start whose cost is above ``hopeless`` and hardly falls is abandoned.
+    """
     for j in range(initial.shape[0]):
         state.y[j] = min(max(initial[j], state.lower[j]), state.upper[j])
         state.best[j] = state.y[j]
@@ -77,14 +86,16 @@ def start(state, initial, smallest_step):
     state.scalars[_GROWTH] = 2.0
     state.scalars[_EVALUATIONS] = 0.0
     state.scalars[_SMALLEST_STEP] = smallest_step
+    state.scalars[_HOPELESS] = hopeless
+    state.scalars[_REFERENCE] = np.inf
 
 
-@njit(cache=True)
+@innermost
 def advance(state, residual, jacobian, prior_weight, limit):
     """Take the residual (R,) and Jacobian (R, J) at ``state.y``, and set ``state.y`` to the next trial.
 
-    Returns EVALUATE while another evaluation is wanted, else CONVERGED or EXHAUSTED (after ``limit`` evaluations); the
-    answer is then in ``state.best``.
+    Returns EVALUATE while another evaluation is wanted, else CONVERGED, EXHAUSTED (after ``limit`` evaluations) or
+    ABANDONED; the answer is then in ``state.best``.
     """
     y, best, gradient, _, prior, _, _, normal, _, scalars = state
     rows, joints = jacobian.shape
@@ -104,17 +115,16 @@ def advance(state, residual, jacobian, prior_weight, limit):
         scalars[_COST] = cost
         for j in range(joints):
             best[j] = y[j]
-            total = weight * (y[j] - prior[j])
-            for i in range(rows):
-                total += jacobian[i, j] * residual[i]
-            gradient[j] = total
-        for j in range(joints):
-            for k in range(j + 1):
-                total = weight if j == k else 0.0
-                for i in range(rows):
-                    total += jacobian[i, j] * jacobian[i, k]
-                normal[j, k] = total
-                normal[k, j] = total
+            gradient[j] = weight * (y[j] - prior[j])
+            for k in range(joints):
+                normal[j, k] = weight if j == k else 0.0
+        for i in range(rows):
+            row, value = jacobian[i], residual[i]
+            for j in range(joints):
+                own = row[j]
+                gradient[j] += own * value
+                for k in range(joints):
+                    normal[j, k] += own * row[k]
     else:
         scalars[_DAMPING] *= scalars[_GROWTH]
         scalars[_GROWTH] *= 2.0
@@ -124,13 +134,17 @@ def advance(state, residual, jacobian, prior_weight, limit):
         return CONVERGED
     if scalars[_EVALUATIONS] >= limit:
         return EXHAUSTED
+    if scalars[_COST] > scalars[_HOPELESS] and scalars[_EVALUATIONS] % STALL_EVALUATIONS == 0.0:
+        if scalars[_COST] > STALL_SHARE * scalars[_REFERENCE]:
+            return ABANDONED
+        scalars[_REFERENCE] = scalars[_COST]
     longest = _projected_step(state)
     if longest < scalars[_SMALLEST_STEP]:
         return CONVERGED
     return EVALUATE
 
 
-@njit(cache=True)
+@innermost
 def _projected_step(state):
     """Write the next trial to ``state.y``; return the longest joint step."""
     y, best, gradient, step, _, lower, upper, normal, factor, scalars = state
@@ -161,22 +175,23 @@ def _projected_step(state):
         pivot = factor[j, j]
         for k in range(j):
             pivot -= factor[j, k] * factor[j, k]
-        factor[j, j] = np.sqrt(max(pivot, damping))
+        # The diagonal holds the reciprocals, which are all that is needed of it.
+        factor[j, j] = 1.0 / np.sqrt(max(pivot, damping))
         for i in range(j + 1, joints):
             total = factor[i, j]
             for k in range(j):
                 total -= factor[i, k] * factor[j, k]
-            factor[i, j] = total / factor[j, j]
+            factor[i, j] = total * factor[j, j]
     for j in range(joints):
         total = step[j]
         for k in range(j):
             total -= factor[j, k] * step[k]
-        step[j] = total / factor[j, j]
+        step[j] = total * factor[j, j]
     for j in range(joints - 1, -1, -1):
         total = step[j]
         for k in range(j + 1, joints):
             total -= factor[k, j] * step[k]
-        step[j] = total / factor[j, j]
+        step[j] = total * factor[j, j]
     longest = 0.0
     for j in range(joints):
         y[j] = min(max(best[j] + step[j], lower[j]), upper[j])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,14 @@ class Status(str, Enum):
     SUCCESS = "success"
     NO_SOLUTION = "no solution"
     TIMED_OUT = "timed out"
+    STEP_TOO_LARGE = "step too large"
+
+
+# By their codes in compiled code.
+STATUSES = tuple(Status)
+SOURCES = ("learned", "blended", "nominal")
+SUCCESS, NO_SOLUTION, TIMED_OUT, STEP_TOO_LARGE = range(4)
+LEARNED, BLENDED, NOMINAL = range(3)
 
 
 @dataclass(frozen=True)
@@ -74,7 +83,7 @@ class IKResult:
 
 @dataclass(frozen=True)
 class PathResult:
-    """Answers along a path, each started from the one before.
+    """Answers to many poses: along a path each started from the one before, or each for itself.
 
     Attributes
     ----------
@@ -97,18 +106,79 @@ class PathResult:
 
     @property
     def fraction(self) -> float:
-        """Share of the path that was solved, 0..1."""
+        """Share of the poses that were solved, 0..1."""
         return float(np.mean(self.success)) if len(self.success) else 0.0
 
     @classmethod
     def from_results(cls, results: list[IKResult], dof: int) -> PathResult:
         """Gather single answers into one."""
-        return cls(
-            configurations=np.array([result.configuration for result in results]).reshape(len(results), dof),
-            success=np.array([result.success for result in results], dtype=bool),
-            status=tuple(result.status for result in results),
-            position_errors=np.array([result.position_error for result in results]),
-            orientation_errors=np.array([result.orientation_error for result in results]),
-            supports=np.array([result.support for result in results]),
-            sources=tuple(result.source for result in results),
+        return Answers.from_results(results, dof).together()
+
+
+class Answers(NamedTuple):
+    """Answers to n poses as compiled code gives them.
+
+    Attributes
+    ----------
+    configurations : (n, J)
+    numbers : (n, 3)
+        Position error [m], orientation error [rad], support.
+    codes : (n, 3) int64
+        Status, iterations, source.
+    """
+
+    configurations: Array
+    numbers: Array
+    codes: np.ndarray
+
+    @classmethod
+    def empty(cls, count: int, dof: int) -> Answers:
+        """Room for the answers to ``count`` poses."""
+        return cls(np.empty((count, dof)), np.empty((count, 3)), np.empty((count, 3), dtype=np.int64))
+
+    @classmethod
+    def from_results(cls, results: list[IKResult], dof: int) -> Answers:
+        """Gather single answers."""
+        answers = cls.empty(len(results), dof)
+        for row, result in enumerate(results):
+            answers.configurations[row] = result.configuration
+            answers.numbers[row] = result.position_error, result.orientation_error, result.support
+            answers.codes[row] = STATUSES.index(result.status), result.iterations, SOURCES.index(result.source)
+        return answers
+
+    def hold(self, first: Array) -> None:
+        """Give a pose that was not solved the configuration of the one before it, the first of all ``first`` (J,)."""
+        last = first
+        for row, status in enumerate(self.codes[:, 0]):
+            if status != SUCCESS:
+                self.configurations[row] = last
+            last = self.configurations[row]
+
+    def first(self) -> IKResult:
+        """Return the only answer there is."""
+        (position, orientation, support), (status, iterations, source) = (
+            self.numbers[0].tolist(),
+            self.codes[0].tolist(),
+        )
+        return IKResult(
+            self.configurations[0],
+            status == SUCCESS,
+            STATUSES[status],
+            position,
+            orientation,
+            support,
+            iterations,
+            SOURCES[source],
+        )
+
+    def together(self) -> PathResult:
+        """Return all of them."""
+        return PathResult(
+            configurations=self.configurations,
+            success=self.codes[:, 0] == SUCCESS,
+            status=tuple(STATUSES[code] for code in self.codes[:, 0].tolist()),
+            position_errors=self.numbers[:, 0].copy(),
+            orientation_errors=self.numbers[:, 1].copy(),
+            supports=self.numbers[:, 2].copy(),
+            sources=tuple(SOURCES[code] for code in self.codes[:, 2].tolist()),
         )

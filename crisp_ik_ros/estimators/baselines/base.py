@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.estimators.decoding import Problem
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
@@ -23,14 +22,11 @@ class Baseline(InverseKinematics):
 
     timeout: float = 0.05
     random_state: int = 0
+    _compiled = False
 
     @property
     def _loss(self) -> Loss:
         return ResidualLoss()
-
-    def _problem(self, pose: Array) -> Problem:
-        # For ``errors``: the distance between a pose and where the model has the tool.
-        return Problem(pose, np.zeros(6), self.robot.rest, 0.0, 0.0, "nominal")
 
     def _judged(self, pose: Array, configuration: Array, iterations: int) -> IKResult:
         """Answer of a model-based system: a success where the model has the tool within the tolerances."""
@@ -39,7 +35,7 @@ class Baseline(InverseKinematics):
         status = Status.SUCCESS if reached else Status.NO_SOLUTION
         return IKResult(configuration, reached, status, position, orientation, 0.0, iterations, "nominal")
 
-    def _learned(self, pose: Array, configuration: Array, support: float, iterations: int) -> IKResult:
+    def _learned_answer(self, pose: Array, configuration: Array, support: float, iterations: int) -> IKResult:
         """Answer of a system that learned joint angles: it cannot tell whether it is right, so it always answers."""
         position, orientation = _errors(self.robot, pose, configuration)
         return IKResult(configuration, True, Status.SUCCESS, position, orientation, support, iterations, "learned")

@@ -149,4 +149,4 @@ class NeuralNetworkIK(Baseline):
 
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
         # Nothing tells how well the data covers a pose.
-        return self._learned(pose, self.predict(pose[None])[0], 0.0, 1)
+        return self._learned_answer(pose, self.predict(pose[None])[0], 0.0, 1)

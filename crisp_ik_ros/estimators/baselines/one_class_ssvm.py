@@ -203,7 +203,7 @@ class OneClassStructuredSVM(Baseline):
             if result.cost < cost:
                 best, cost = result.configuration, result.cost
         support = float(np.exp((log_weights - np.log(self.coefficients_)).max()))
-        return self._learned(pose, self.robot.confined(best), support, evaluations)
+        return self._learned_answer(pose, self.robot.confined(best), support, evaluations)
 
     @property
     def _sliding(self) -> np.ndarray:
