@@ -16,6 +16,7 @@ LAYERS = {
     "errors": 0,
     "transforms": 0,
     "resources": 0,
+    "compilation_cache": 0,
     "robots": 1,
     "regression": 1,
     "solvers": 1,
