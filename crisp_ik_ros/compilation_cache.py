@@ -35,7 +35,7 @@ def use_cache(package: Path) -> Path | None:
         for old in folder.parent.glob(f"{PREFIX}*"):
             shutil.rmtree(old, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
-    numba.config.CACHE_DIR = str(folder)
+    numba.config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
     return folder
 
 
