@@ -1,5 +1,13 @@
 """Inverse kinematics that learns from data what is wrong with a robot's model (CRiSP), for ROS 2."""
 
+from pathlib import Path
+
+from crisp_ik_ros.compilation_cache import use_cache
+
+# Before any module with compiled functions is imported.
+use_cache(Path(__file__).resolve().parent)
+
+# ruff: noqa: E402
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.crisp import CRiSP

@@ -17,6 +17,7 @@ LAYERS = {
     "compiled": 0,
     "transforms": 0,
     "resources": 0,
+    "compilation_cache": 0,
     "robots": 1,
     "regression": 1,
     "solvers": 1,

@@ -32,7 +32,7 @@ def draw_table1(table: dict[str, Any], printed: dict[str, Any], path: Path) -> N
             axes.bar(places - 0.2, ours, 0.38, color="0.25", label="ours")
             axes.bar(places + 0.2, theirs, 0.38, color="0.8", edgecolor="0.2", hatch="///", label="printed")
             axes.set_yscale("log")
-            axes.set_ylim(bottom=0.5 * FLOOR[quantity])
+            axes.set_ylim(0.5 * FLOOR[quantity], max(axes.get_ylim()[1], 2.0 * max(*ours, np.nanmax(theirs))))
             axes.set_axisbelow(True)
             axes.grid(axis="y", alpha=0.3)
             axes.set_xticks(places, [name.replace(", ", ",\n") for name in TABLE1_METHODS.values()], fontsize=9)

@@ -77,6 +77,8 @@ def run_table1(quick: bool = False, seed: int = 0, progress: Progress | None = N
                     cell = [float(values.mean()), float(values.std())]
                     table[name].setdefault(quantity + suffix, {})[method] = cell
             paths[name][method] = reached[:, :2, 3].tolist()
+        # It holds a kernel matrix, and the next method needs the memory.
+        del solve_path
         steps()
     settings = {"quick": quick, "seed": seed, "samples": len(dataset), "points": points, "centers": centers}
     return {
