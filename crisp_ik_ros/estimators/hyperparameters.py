@@ -1,7 +1,8 @@
-"""Which hyperparameters CRiSP can be fitted with."""
+"""Which hyperparameters estimators can be fitted with."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,29 +16,69 @@ from crisp_ik_ros.regression.selection import check_validation
 
 def check_hyperparameters(estimator: Any) -> None:
     """Raise InvalidInputError, with its name, for a hyperparameter of CRiSP that is out of range."""
-    centers, penalty, kernel, seed = (
-        getattr(estimator, name) for name in ("centers", "penalty", "kernel", "random_state")
-    )
-    if centers is not None and not (isinstance(centers, (int, np.integer)) and centers >= 1):
-        raise InvalidInputError("centers", centers, "a whole number of at least 1, or None")
-    if penalty is not None and not (np.isfinite(penalty) and penalty > 0.0):
-        raise InvalidInputError("penalty", penalty, "a finite number above 0, or None")
-    if not (kernel is None or isinstance(kernel, (str, Kernel))):
-        raise InvalidInputError("kernel", repr(kernel), "a Kernel, a kernel's name, or None")
-    if not (isinstance(seed, (int, np.integer)) and seed >= 0):
-        raise InvalidInputError("random_state", repr(seed), "a whole number of at least 0")
+    check_whole(1, optional=True, centers=estimator.centers)
+    check_positive(optional=True, penalty=estimator.penalty)
+    if not (estimator.kernel is None or isinstance(estimator.kernel, (str, Kernel))):
+        raise InvalidInputError("kernel", repr(estimator.kernel), "a Kernel, a kernel's name, or None")
+    check_whole(0, random_state=estimator.random_state)
     if estimator.solver not in ("levenberg_marquardt", "lbfgsb"):
         raise InvalidInputError("solver", repr(estimator.solver), "'levenberg_marquardt' or 'lbfgsb'")
-    for label in ("position_tolerance", "orientation_tolerance", "timeout"):
-        value = getattr(estimator, label)
-        if not (np.isfinite(value) and value > 0.0):
-            raise InvalidInputError(label, value, "a finite number above 0")
-    weight = estimator.null_space_weight
-    if not (np.isfinite(weight) and weight >= 0.0):
-        raise InvalidInputError("null_space_weight", weight, "a finite number of at least 0")
+    check_positive(
+        position_tolerance=estimator.position_tolerance,
+        orientation_tolerance=estimator.orientation_tolerance,
+        timeout=estimator.timeout,
+    )
+    check_not_negative(null_space_weight=estimator.null_space_weight)
     check_center_selection(estimator.center_selection)
     check_validation(estimator.validation)
     check_solver(estimator.regression_solver, "regression_solver")
     scheduler = estimator.scheduler
     if not (scheduler is None or (isinstance(scheduler, str) and scheduler)):
         raise InvalidInputError("scheduler", repr(scheduler), "the address of a Dask scheduler, or None")
+
+
+def check_positive(optional: bool = False, **values: object) -> None:
+    """Refuse hyperparameters that are not finite numbers above 0; with ``optional`` None passes.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the first that is not.
+    """
+    _check(lambda value: _is_number(value) and 0.0 < value < np.inf, "a finite number above 0", optional, values)
+
+
+def check_not_negative(**values: object) -> None:
+    """Refuse hyperparameters that are not finite numbers of at least 0.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the first that is not.
+    """
+    _check(lambda value: _is_number(value) and 0.0 <= value < np.inf, "a finite number of at least 0", False, values)
+
+
+def check_whole(least: int, optional: bool = False, **values: object) -> None:
+    """Refuse hyperparameters that are not whole numbers of at least ``least``; with ``optional`` None passes.
+
+    Raises
+    ------
+    InvalidInputError
+        Naming the first that is not.
+    """
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and bool(value >= least)
+
+    _check(fits, f"a whole number of at least {least}", optional, values)
+
+
+def _check(fits: Callable[[Any], bool], expected: str, optional: bool, values: dict[str, object]) -> None:
+    for name, value in values.items():
+        if not (fits(value) or (optional and value is None)):
+            raise InvalidInputError(name, repr(value), f"{expected}, or None" if optional else expected)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

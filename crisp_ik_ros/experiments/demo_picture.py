@@ -36,7 +36,6 @@ def draw_demo(
     path : Path
         File to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
@@ -50,7 +49,6 @@ def draw_demo(
         pictures.append(_scene(arm, targets, tool, 512, 400, view, 0.0007))
 
     figure = Figure(figsize=(12.0, 6.6), dpi=120)
-    FigureCanvasAgg(figure)
     grid = figure.add_gridspec(2, 3, left=0.01, right=0.99, top=0.90, bottom=0.07, wspace=0.03, hspace=0.16)
     places = [grid[:, :2], grid[0, 2], grid[1, 2]]
     for place, picture, caption in zip(places, pictures, ["", *paths], strict=True):

@@ -12,6 +12,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
 from crisp_ik_ros.experiments.paper import biased_model, path_errors
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
@@ -71,14 +72,14 @@ def run_figure2(quick: bool = False, seed: int = 0, progress: Progress | None = 
     paper = PaperCRiSP(robot, "radians", KERNEL, PENALTY).fit(dataset)
     scores = paper.scores(target[None])
     estimates = {}
-    for done, (name, model) in enumerate(models.items(), 1):
+    steps = Steps(len(models), progress)
+    for name, model in models.items():
         believed = paper.with_model(model, "radians" if name == "radians" else "forward_kinematics")
         # Scores that are alike up to rounding must not choose the start, nor rounding among equally low minima.
         found = [believed.solve_path(target[None], start, scores).configurations[0] for start in chosen]
         objective = believed.objective(scores[0])
         estimates[name] = _arm(robot, min(found, key=lambda y: round(objective(y)[0], DIGITS)), target)
-        if progress is not None:
-            progress(done, len(models))
+        steps()
     samples = [
         {**_arm(robot, configuration, target), "score": float(score)}
         for configuration, score in zip(chosen, scores[0], strict=True)
@@ -143,7 +144,6 @@ def figure2_text(result: dict[str, Any]) -> str:
 
 def draw_figure2(result: dict[str, Any], path: Path) -> None:
     """Draw each loss's arm over those of the samples, a panel each, and write a PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     bias = result["settings"]["joint_bias_deg"]
@@ -153,7 +153,6 @@ def draw_figure2(result: dict[str, Any], path: Path) -> None:
         "forward_kinematics_biased": f"(c) the same, model {bias:g}° off in every joint",
     }
     figure = Figure(figsize=(11.5, 5.3), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(titles), sharex=True, sharey=True)
     x, y = result["target"]["joints"][-1]
     for axes, (name, title) in zip(panels, titles.items(), strict=True):

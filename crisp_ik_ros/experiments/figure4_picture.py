@@ -29,13 +29,11 @@ def draw_figure4(result: dict[str, Any], path: Path) -> None:
     path : Path
         File to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     biases = result["settings"]["biases"]
     columns = [(kind, trajectory) for kind in biases for trajectory in result[kind]]
     figure = Figure(figsize=(13.0, 6.6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(QUANTITIES), len(columns), sharex="col", sharey="row")
     for line, (quantity, (label, floor)) in enumerate(QUANTITIES.items()):
         for column, (kind, trajectory) in enumerate(columns):

@@ -37,11 +37,9 @@ def figure5_text(result: dict[str, Any]) -> str:
 
 def draw_figure5(result: dict[str, Any], path: Path) -> None:
     """Draw the paths that the tool takes: the spiral in space, the circle in its upright plane."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.0, 5.2), dpi=120)
-    FigureCanvasAgg(figure)
     for column, (name, title) in enumerate(TITLES.items()):
         axes: Any = figure.add_subplot(1, 2, column + 1, projection="3d" if name == "S" else None)
         for method, points in result[name].items():
@@ -87,11 +85,9 @@ def figure6_text(result: dict[str, Any]) -> str:
 
 def draw_figure6(result: dict[str, Any], path: Path) -> None:
     """Draw the training samples, darker where the score for the marked point is larger."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.0, 5.4), dpi=120)
-    FigureCanvasAgg(figure)
     for column, (name, title) in enumerate(TITLES.items()):
         data = result[name]
         axes: Any = figure.add_subplot(1, 2, column + 1, projection="3d")

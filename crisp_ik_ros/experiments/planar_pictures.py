@@ -16,11 +16,9 @@ FLOOR = {"position_cm": 1e-4, "orientation_rad": 1e-5}
 
 def draw_table1(table: dict[str, Any], printed: dict[str, Any], path: Path) -> None:
     """Draw the mean of each method in the authors' convention as a bar beside the printed one."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12.0, 6.4), dpi=120)
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(TABLE1_QUANTITIES), len(TRAJECTORIES), sharey="row", sharex=True)
     places = np.arange(len(TABLE1_METHODS))
     for line, (quantity, label) in enumerate(TABLE1_QUANTITIES.items()):
@@ -67,11 +65,9 @@ def figure3_text(result: dict[str, Any]) -> str:
 
 def draw_figure3(result: dict[str, Any], path: Path) -> None:
     """Draw the tool's path under each method over the target path, a panel each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.0, 6.0), dpi=120)
-    FigureCanvasAgg(figure)
     panels = figure.subplots(len(TRAJECTORIES), len(TABLE1_METHODS), sharex="row", sharey="row")
     for line, trajectory in enumerate(TRAJECTORIES):
         target = np.array(result[trajectory]["target"])

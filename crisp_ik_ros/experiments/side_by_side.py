@@ -128,11 +128,9 @@ def table2_text(table: dict[str, Any], printed: dict[str, Any]) -> str:
 
 def draw_table2(table: dict[str, Any], printed: dict[str, Any], path: Path) -> None:
     """Error against bias, a panel for each quantity and trajectory: ours as lines, the printed CRiSP-FK as rings."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(13.0, 12.0), dpi=120)
-    FigureCanvasAgg(figure)
     names = list(next(iter(table["joint_bias_deg"]["position_mm"].values())))
     panels = figure.subplots(len(BIAS_KINDS) * len(QUANTITIES), len(names), sharey="row", squeeze=False)
     for line, (kind, quantity) in enumerate(product(BIAS_KINDS, QUANTITIES)):

@@ -12,6 +12,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import RegressionError
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, Kernel, LaplacianKernel
@@ -69,16 +70,14 @@ def run_theorems(quick: bool = False, seed: int = 0, progress: Progress | None =
     training, test = make_part("planar", "train"), make_part("planar", "test").subset(np.arange(points))
     rng = np.random.default_rng(seed)
     risks = {name: np.zeros((len(sizes), repetitions)) for name in KERNELS}
-    done, total = 0, len(KERNELS) * len(sizes) * repetitions
+    steps = Steps(len(KERNELS) * len(sizes) * repetitions, progress)
     for repetition in range(repetitions):
         order = rng.permutation(len(training))
         for row, size in enumerate(sizes):
             samples = training.subset(order[:size])
             for name, kernel in KERNELS.items():
                 risks[name][row, repetition] = excess_risk(robot, kernel, samples, test)
-                done += 1
-                if progress is not None:
-                    progress(done, total)
+                steps()
     kernels = {}
     for name, values in risks.items():
         slopes = [fitted_power(sizes, column)[0] for column in values.T]
@@ -180,12 +179,10 @@ def theorems_text(result: dict[str, Any]) -> str:
 
 def draw_theorems(result: dict[str, Any], path: Path) -> None:
     """Excess risk against n on logarithmic axes, with the fitted power laws and the slope of the bound."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     figure = Figure(figsize=(6.4, 4.8), dpi=150)
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     sizes = np.array(result["settings"]["samples"], dtype=float)
     handles: list[Any] = []

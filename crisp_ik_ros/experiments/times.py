@@ -17,6 +17,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.paper import panda_trajectories, standing, standing_panda
 from crisp_ik_ros.experiments.presets import make_part
 from crisp_ik_ros.experiments.speed import brute_force
+from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
@@ -83,22 +84,18 @@ def run_times(quick: bool = False, seed: int = 0, progress: Progress | None = No
     robot = standing_panda()
     path = panda_trajectories(points)["S"]
     dataset = standing(make_part("panda-box", "train", samples))
-    total = laps + 3
-
-    def step(done: int) -> None:
-        if progress is not None:
-            progress(done, total)
-
+    # Three trainings, then the laps.
+    steps = Steps(3 + laps, progress)
     training: dict[str, float] = {}
     collapsed = {}
-    for done, (method, loss) in enumerate((("crisp_fk_chordal", "forward_kinematics"), ("residual", "residual")), 1):
+    for method, loss in (("crisp_fk_chordal", "forward_kinematics"), ("residual", "residual")):
         estimator = CRiSP(robot, loss, centers=centers, random_state=seed)
         training[method], collapsed[method] = _timed(partial(estimator.fit, dataset))
-        step(done)
+        steps()
     # Last, as its factor is what fills the memory.
     seconds, paper = _timed(lambda: PaperCRiSP(robot).fit(dataset))
     training["crisp_fk_numeric"] = training["crisp_fk"] = seconds
-    step(3)
+    steps()
     with PyBulletArm(panda_urdf_path(), robot) as arm:
         systems: dict[str, Any] = {
             **collapsed,
@@ -113,7 +110,7 @@ def run_times(quick: bool = False, seed: int = 0, progress: Progress | None = No
         }
         # As the authors start a path: from the sample of the largest score.
         start = np.clip(dataset.configurations[np.argmax(paper.scores(path[:1])[0])], robot.lower, robot.upper)
-        times, errors = _take_turns(methods, robot, path, start, laps, slow, lambda lap: step(3 + lap))
+        times, errors = _take_turns(methods, robot, path, start, laps, slow, steps)
     reference = float(np.median(times[REFERENCE]))
     return {
         "prediction": {
@@ -168,7 +165,7 @@ def _take_turns(
     start: Array,
     laps: int,
     slow: int,
-    progress: Callable[[int], None],
+    progress: Callable[[], None],
 ) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
     """Seconds and position errors [m] of each method's predictions along a closed path (n, 4, 4)."""
     points, turns = len(path), laps * len(path)
@@ -195,7 +192,7 @@ def _take_turns(
         for name in fast:
             predict(name)
         if (turn + 1) % points == 0:
-            progress((turn + 1) // points)
+            progress()
     return times, errors
 
 
@@ -243,7 +240,6 @@ def times_text(result: dict[str, Any], printed: dict[str, Any]) -> str:
 
 def draw_times(result: dict[str, Any], printed: dict[str, Any], path: Path) -> None:
     """Prediction and training times as bars on logarithmic axes, the printed ones hatched, whiskers to the p99."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     timing = printed["timing"]
@@ -256,7 +252,6 @@ def draw_times(result: dict[str, Any], printed: dict[str, Any], path: Path) -> N
     trained.append(("CRiSP-FK, brute force", result["training_s"]["crisp_fk"], None))
     trained += [(LABELS[method], result["training_s"][method], None) for method in ("crisp_fk_chordal", "residual")]
     figure = Figure(figsize=(8.0, 5.6), dpi=150)
-    FigureCanvasAgg(figure)
     panels = figure.subplots(2, 1, height_ratios=(len(bars), len(trained)))
     titles = (
         "prediction time, median and 99th percentile [s]",

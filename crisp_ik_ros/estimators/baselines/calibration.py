@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import NotFittedError
-from crisp_ik_ros.estimators.baselines.base import check_positive, check_whole
+from crisp_ik_ros.estimators.hyperparameters import check_positive, check_whole
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.training import configurations_of
 from crisp_ik_ros.robots.robot_model import RobotModel

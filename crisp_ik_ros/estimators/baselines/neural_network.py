@@ -9,9 +9,10 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError
-from crisp_ik_ros.estimators.baselines.base import Baseline, check_positive, check_whole
+from crisp_ik_ros.estimators.baselines.base import Baseline, learned_answer
 from crisp_ik_ros.estimators.baselines.features import PoseFeatures
 from crisp_ik_ros.estimators.baselines.scikit import fit_network
+from crisp_ik_ros.estimators.hyperparameters import check_not_negative, check_positive, check_whole
 from crisp_ik_ros.estimators.training import configurations_of
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import IKResult
@@ -95,13 +96,13 @@ class NeuralNetworkIK(Baseline):
         check_positive(learning_rate=self.learning_rate)
         check_whole(1, batch_size=self.batch_size, epochs=self.epochs, patience=self.patience)
         check_whole(0, random_state=self.random_state)
-        if not (np.isfinite(self.weight_decay) and self.weight_decay >= 0.0):
-            raise InvalidInputError("weight_decay", self.weight_decay, "a finite number of at least 0")
+        check_not_negative(weight_decay=self.weight_decay)
         if not 0.0 <= self.validation_fraction < 1.0:
             raise InvalidInputError("validation_fraction", self.validation_fraction, "a number from 0 to below 1")
         if len(self.layers) == 0:
             raise InvalidInputError("layers", self.layers, "at least one width")
-        check_whole(1, **{f"layers[{i}]": width for i, width in enumerate(self.layers)})
+        for i, width in enumerate(self.layers):
+            check_whole(1, False, **{f"layers[{i}]": width})
         configurations = configurations_of(self.robot, dataset)
         features = PoseFeatures.of(dataset.poses, self.orientation)
         mean, scale = configurations.mean(axis=0), configurations.std(axis=0)
@@ -149,4 +150,4 @@ class NeuralNetworkIK(Baseline):
 
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
         # Nothing tells how well the data covers a pose.
-        return self._learned_answer(pose, self.predict(pose[None])[0], 0.0, 1)
+        return learned_answer(self.robot, pose, self.predict(pose[None])[0], 0.0, 1)

@@ -10,9 +10,10 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError
-from crisp_ik_ros.estimators.baselines.base import Baseline, check_positive, check_whole
+from crisp_ik_ros.estimators.baselines.base import Baseline, learned_answer
 from crisp_ik_ros.estimators.baselines.features import PoseFeatures
 from crisp_ik_ros.estimators.baselines.scikit import fit_one_class_svm
+from crisp_ik_ros.estimators.hyperparameters import check_positive, check_whole
 from crisp_ik_ros.estimators.training import configurations_of
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.lbfgsb import lbfgsb
@@ -203,7 +204,7 @@ class OneClassStructuredSVM(Baseline):
             if result.cost < cost:
                 best, cost = result.configuration, result.cost
         support = float(np.exp((log_weights - np.log(self.coefficients_)).max()))
-        return self._learned_answer(pose, self.robot.confined(best), support, evaluations)
+        return learned_answer(self.robot, pose, self.robot.confined(best), support, evaluations)
 
     @property
     def _sliding(self) -> np.ndarray:

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError
+from crisp_ik_ros.estimators.baselines.base import learned_answer
 from crisp_ik_ros.estimators.training import configurations_of, support_of
-from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, Kernel
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.lbfgsb import lbfgsb
-from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
+from crisp_ik_ros.solvers.result import PathResult
 from crisp_ik_ros.transforms import Array, check_pose, euler_from_matrix
 
 # The authors' kernel: width 0.5 on (20 p, rpy).
@@ -121,19 +121,7 @@ class PaperCRiSP:
         for pose, weights in zip(poses, scores, strict=True):
             found = lbfgsb(self.objective(weights), last, self.robot.lower, self.robot.upper, tolerance=1e-12)
             last = found.configuration
-            position, orientation = tool_errors(pose, self.robot.forward_kinematics(last))
-            results.append(
-                IKResult(
-                    configuration=last,
-                    success=True,
-                    status=Status.SUCCESS,
-                    position_error=float(position),
-                    orientation_error=float(orientation),
-                    support=support_of(weights.sum()),
-                    iterations=found.iterations,
-                    source="learned",
-                )
-            )
+            results.append(learned_answer(self.robot, pose, last, support_of(weights.sum()), found.iterations))
         return PathResult.from_results(results, self.robot.dof)
 
     def _embed(self, configurations: Array) -> Array:

@@ -8,7 +8,8 @@ from typing import Protocol
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.estimators.baselines.base import Baseline, check_positive, check_whole
+from crisp_ik_ros.estimators.baselines.base import Baseline
+from crisp_ik_ros.estimators.hyperparameters import check_positive, check_whole
 from crisp_ik_ros.estimators.training import configurations_of
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import IKResult

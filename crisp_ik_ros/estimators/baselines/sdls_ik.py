@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.estimators.baselines.base import Baseline, check_positive, check_whole
+from crisp_ik_ros.estimators.baselines.base import Baseline
+from crisp_ik_ros.estimators.hyperparameters import check_positive, check_whole
 from crisp_ik_ros.estimators.training import configurations_of
 from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -89,9 +90,8 @@ class SDLSIK(Baseline):
         return self
 
     def _check(self) -> None:
+        check_positive(optional=True, length=self.length, largest_position_step=self.largest_position_step)
         check_positive(
-            length=self.length,
-            largest_position_step=self.largest_position_step,
             largest_orientation_step=self.largest_orientation_step,
             largest_angle=self.largest_angle,
             position_tolerance=self.position_tolerance,
