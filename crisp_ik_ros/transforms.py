@@ -7,11 +7,10 @@ Conventions, here and everywhere: a pose is a (4, 4) homogeneous matrix, tip in 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.transform import Rotation
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import entry, inlined, innermost
 from crisp_ik_ros.errors import InvalidInputError
 
 Array = NDArray[np.float64]
@@ -123,7 +122,7 @@ _FAULTS = {
 }
 
 
-@njit(cache=True)
+@entry
 def _first_fault(poses):
     """Row and kind of the first fault in poses (n, 4, 4); (-1, _SOUND) where there is none."""
     for row in range(poses.shape[0]):
@@ -133,7 +132,7 @@ def _first_fault(poses):
     return -1, _SOUND
 
 
-@innermost
+@inlined
 def _fault(pose):
     for i in range(4):
         for k in range(4):
@@ -157,7 +156,7 @@ def _fault(pose):
     return _SOUND
 
 
-@innermost
+@inlined
 def compiled_euler(rotation, out):
     """Write fixed-axis roll, pitch, yaw (3,) [rad] of a rotation matrix (3, 3) to ``out``; yaw 0 in the gimbal lock."""
     cosine = np.sqrt(rotation[0, 0] ** 2 + rotation[1, 0] ** 2)
@@ -204,6 +203,60 @@ def compiled_rotation_logarithm(rotation, out):
     out[0] = scale * x
     out[1] = scale * y
     out[2] = scale * z
+
+
+@innermost
+def compiled_nearest_rotation(matrix, square, vectors, out):
+    """Write the rotation nearest a matrix (9,), row by row, in the Frobenius norm to ``out`` (3, 3).
+
+    Davenport's method: its quaternion is the eigenvector of the largest eigenvalue of a symmetric matrix, found by
+    Jacobi's rotations in ``square`` and ``vectors``, (4, 4) both. Exact for reflections and singular matrices too.
+    """
+    m00, m01, m02, m10, m11, m12, m20, m21, m22 = (
+        matrix[0], matrix[1], matrix[2], matrix[3], matrix[4], matrix[5], matrix[6], matrix[7], matrix[8],
+    )  # fmt: skip
+    square[0, 0], square[0, 1], square[0, 2], square[0, 3] = m00 + m11 + m22, m21 - m12, m02 - m20, m10 - m01
+    square[1, 1], square[1, 2], square[1, 3] = m00 - m11 - m22, m01 + m10, m02 + m20
+    square[2, 2], square[2, 3], square[3, 3] = m11 - m00 - m22, m12 + m21, m22 - m00 - m11
+    for i in range(4):
+        for k in range(4):
+            vectors[i, k] = 1.0 if i == k else 0.0
+            if k < i:
+                square[i, k] = square[k, i]
+    # Convergence is quadratic; ten sweeps are more than any matrix has been seen to take.
+    for _ in range(10):
+        rest = 0.0
+        for i in range(4):
+            for k in range(i):
+                rest += square[i, k] * square[i, k]
+        if rest < 1e-32:
+            break
+        for i in range(4):
+            for k in range(i):
+                if square[i, k] == 0.0:
+                    continue
+                ratio = (square[i, i] - square[k, k]) / (2.0 * square[i, k])
+                tangent = 1.0 / (abs(ratio) + np.sqrt(ratio * ratio + 1.0))
+                if ratio < 0.0:
+                    tangent = -tangent
+                c = 1.0 / np.sqrt(tangent * tangent + 1.0)
+                s = tangent * c
+                for j in range(4):
+                    first, second = square[k, j], square[i, j]
+                    square[k, j], square[i, j] = c * first - s * second, s * first + c * second
+                for j in range(4):
+                    first, second = square[j, k], square[j, i]
+                    square[j, k], square[j, i] = c * first - s * second, s * first + c * second
+                    first, second = vectors[j, k], vectors[j, i]
+                    vectors[j, k], vectors[j, i] = c * first - s * second, s * first + c * second
+    largest = 0
+    for i in range(4):
+        if square[i, i] > square[largest, largest]:
+            largest = i
+    w, x, y, z = vectors[0, largest], vectors[1, largest], vectors[2, largest], vectors[3, largest]
+    out[0, 0], out[0, 1], out[0, 2] = 1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - w * z), 2.0 * (x * z + w * y)
+    out[1, 0], out[1, 1], out[1, 2] = 2.0 * (x * y + w * z), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - w * x)
+    out[2, 0], out[2, 1], out[2, 2] = 2.0 * (x * z - w * y), 2.0 * (y * z + w * x), 1.0 - 2.0 * (x * x + y * y)
 
 
 @innermost

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from oracles import homogeneous, rodrigues, roll_pitch_yaw
@@ -192,3 +192,28 @@ def test_inverse_of_a_pose_undoes_it():
     poses[..., :3, :3] = matrix_from_euler(rng.uniform(-3.0, 3.0, (6, 3))).reshape(3, 2, 3, 3)
     poses[..., :3, 3] = rng.normal(size=(3, 2, 3))
     np.testing.assert_allclose(invert_pose(poses), np.linalg.inv(poses), atol=1e-12)
+
+
+def nearest_rotation(matrix):
+    out = np.empty((3, 3))
+    tf.compiled_nearest_rotation(np.ascontiguousarray(matrix).ravel(), np.empty((4, 4)), np.empty((4, 4)), out)
+    return out
+
+
+@given(hnp.arrays(float, (3, 3), elements=finite))
+def test_nearest_rotation_is_as_near_as_that_of_the_singular_value_decomposition(matrix):
+    left, _, right = np.linalg.svd(matrix)
+    expected = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
+    nearest = nearest_rotation(matrix)
+    np.testing.assert_allclose(nearest @ nearest.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(nearest) > 0.0
+    # Where several are equally near, either is right.
+    assert np.linalg.norm(nearest - matrix) <= np.linalg.norm(expected - matrix) + 1e-7
+
+
+@given(vectors, vectors)
+def test_nearest_rotation_of_the_mean_of_two_is_halfway(vector, axis):
+    first, turn = rodrigues(vector), 0.9 * axis
+    assume(np.linalg.norm(turn) < 3.0)
+    mean = 0.5 * (first + first @ rodrigues(turn))
+    np.testing.assert_allclose(nearest_rotation(mean), first @ rodrigues(0.5 * turn), atol=1e-9)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from crisp_ik_ros.compiled import assign, innermost
-from crisp_ik_ros.estimators.decoding import LIMIT, TASK_STEP, believed_errors, decode, minimise
+from crisp_ik_ros.compiled import allocating, assign, inlined, innermost
+from crisp_ik_ros.estimators.decoding import LIMIT, PRIOR_STEP, TASK_STEP, believed_errors, minimise
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Workspace
 from crisp_ik_ros.robots.limits import confine
 from crisp_ik_ros.solvers.levenberg_marquardt import State
@@ -19,8 +18,10 @@ NEARLY = 10.0
 # Evaluations in which the posture draws a solution that was found from anywhere.
 PULLS = 8
 # Kinds of starts: the seed, which is followed wherever it leads; near the solution, so that the posture may pull at
-# once; anywhere, so that it only may afterwards.
-SEED, NEAR, ANYWHERE = 0, 1, 2
+# once; anywhere, so that it only may afterwards; and the best so far, to get as near as it gets.
+SEED, NEAR, ANYWHERE, BEST = 0, 1, 2, 3
+# Phases of a start: to the pose, with the posture pulling, and to the pose again.
+_REACH, _PULL, _SETTLE = 0, 1, 2
 
 
 class Wish(NamedTuple):
@@ -78,91 +79,86 @@ class Run(NamedTuple):
     work: Workspace
 
 
-@njit(cache=True)
-def make_run(task, sample_distances, table_distances):
-    """Memory for requests of one robot and loss."""
+@allocating
+def make_run(task, samples, configurations):
+    """Memory for requests of one robot and loss, with so many samples and configurations in the table."""
     joints, rows = task.lower.shape[0], 6
     if task.code == RADIANS:
         rows = 2 * joints
     elif task.code == FORWARD_KINEMATICS:
         rows = 12
+    # Rows of one block: an array each would take longer to compile than all else here.
+    vectors, matrices = np.zeros((15, joints)), np.zeros((4, joints, joints))
     state = State(
-        np.zeros(joints), np.zeros(joints), np.zeros(joints), np.zeros(joints), np.zeros(joints), np.zeros(joints),
-        np.zeros(joints), np.zeros((joints, joints)), np.zeros((joints, joints)), np.zeros(7),
+        vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], vectors[5], vectors[6], matrices[0], matrices[1],
+        np.zeros(7),
     )  # fmt: skip
-    # The errors of the radians loss are those of poses: six rows at least.
-    height = max(rows, 6)
+    tall, squares, threes = np.zeros((rows, joints)), np.zeros((2, 4, 4)), np.zeros((3, 3, 3))
     work = Workspace(
-        np.zeros(height), np.zeros((height, joints)), np.zeros((3, 3)), np.zeros(3), np.zeros((6, joints)),
-        np.zeros((joints, 3)), np.zeros((joints, 3)), np.zeros((3, 3)), np.zeros((3, 3)), np.zeros(3),
+        np.zeros(rows), tall, threes[0], np.zeros(3), np.zeros((6, joints)), np.zeros((joints, 3)),
+        np.zeros((joints, 3)), threes[1], threes[2], np.zeros(3), squares[0], squares[1],
     )  # fmt: skip
-    target, posture, best = np.zeros(rows), np.zeros(joints), np.zeros(joints)
-    trial, initial, errors = np.zeros(joints), np.zeros(joints), np.zeros(2)
-    figures, counts = np.zeros(4), np.zeros(2, np.int64)
     return Run(
-        np.zeros((4, 4)), target, posture, best, trial, initial, np.zeros(joints), errors, figures, counts,
-        sample_distances, table_distances, state, work,
+        np.zeros((4, 4)), np.zeros(rows), vectors[7], vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2),
+        np.zeros(4), np.zeros(2, np.int64), np.zeros(samples), np.zeros(configurations), state, work,
     )  # fmt: skip
 
 
 @innermost
 def descend(task, wish, run, posture, weight, kind):
     """Go down from ``run.initial``; keep it where it is the best so far, and return whether it is within tolerances."""
-    run.counts[1] += 1
-    hopeless = np.inf if kind == SEED else run.figures[3]
+    state = run.state
+    if kind != BEST:
+        run.counts[1] += 1
+    hopeless = run.figures[3] if kind in (NEAR, ANYWHERE) else np.inf
     anywhere = kind == ANYWHERE and weight > 0.0
-    first = np.inf
-    if anywhere:
-        run.counts[0] += minimise_task(task, run, run.initial, hopeless)
-        take(task, run)
-        first = judge(task, wish, run)
-        if first > NEARLY:
+    phase = _REACH if anywhere else _PULL if weight > 0.0 and kind != BEST else _SETTLE
+    initial, first = run.initial, np.inf
+    while True:
+        pulls = phase == _PULL
+        run.counts[0] += minimise(
+            task, run.pose, run.target, initial, posture, weight if pulls else 0.0, PRIOR_STEP if pulls else TASK_STEP,
+            PULLS if pulls and anywhere else LIMIT, np.inf if pulls else hopeless, state, run.work,
+        )  # fmt: skip
+        if pulls:
+            initial, phase = state.best, _SETTLE
+            continue
+        assign(run.trial, state.best)
+        confine(run.trial, task.lower, task.upper, task.continuous)
+        badness = judge(task, wish, run)
+        if phase == _SETTLE:
+            break
+        if badness > NEARLY:
             return False
+        first, phase = badness, _PULL
+        # The answer without the posture's pull, should that lead astray.
         assign(run.initial, run.trial)
-    run.counts[0] += decode(
-        task.code, task.chain, task.weights, run.pose, run.target, run.initial, posture, weight,
-        PULLS if anywhere else LIMIT, hopeless, run.state, run.work,
-    )  # fmt: skip
-    take(task, run)
-    badness = judge(task, wish, run)
     if anywhere and badness <= 1.0:
         # Of the two that reach the pose, the one that the posture has drawn.
-        assign(run.best, run.trial)
-        run.figures[0], run.figures[1], run.figures[2] = badness, run.errors[0], run.errors[1]
+        keep(run, badness)
     elif first <= 1.0:
         assign(run.trial, run.initial)
-        return True
-    return badness <= 1.0
-
-
-@innermost
-def minimise_task(task, run, initial, hopeless):
-    """Go down from ``initial`` without any wish for the posture; return the evaluations."""
-    return minimise(
-        task.code, task.chain, task.weights, run.pose, run.target, initial, 0.0, TASK_STEP, LIMIT, hopeless,
-        run.state, run.work,
-    )  # fmt: skip
-
-
-@innermost
-def take(task, run):
-    """Make the solver's answer, moved into the limits, the trial."""
-    assign(run.trial, run.state.best)
-    confine(run.trial, task.lower, task.upper, task.continuous)
+    return min(badness, first) <= 1.0
 
 
 @innermost
 def judge(task, wish, run):
     """Return the badness of the trial, and keep the trial where it is the best so far."""
-    believed_errors(task.code, task.chain, task.weights, run.pose, run.target, run.trial, run.work, run.errors)
+    believed_errors(task, run.pose, run.target, run.trial, run.work, run.errors)
     badness = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
     if badness < run.figures[0]:
-        assign(run.best, run.trial)
-        run.figures[0], run.figures[1], run.figures[2] = badness, run.errors[0], run.errors[1]
+        keep(run, badness)
     return badness
 
 
-@innermost
+@inlined
+def keep(run, badness):
+    """Make the trial the best so far."""
+    assign(run.best, run.trial)
+    run.figures[0], run.figures[1], run.figures[2] = badness, run.errors[0], run.errors[1]
+
+
+@inlined
 def out_of_reach(task, wish, run):
     """Whether the model's tool cannot get to where it would have to be, wherever the joints are."""
     weight = task.weights[0]

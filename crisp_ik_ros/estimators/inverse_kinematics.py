@@ -13,11 +13,12 @@ from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.batch import cores, search_on_threads
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.estimators.descent import Wish
-from crisp_ik_ros.estimators.prediction import Learned, expect, make_task, nothing_learned
+from crisp_ik_ros.estimators.prediction import Learned, expect, nothing_learned
 from crisp_ik_ros.estimators.reference_search import search_by_lbfgsb
 from crisp_ik_ros.estimators.requests import ANY_STEP, check_poses, check_seeds, check_step
 from crisp_ik_ros.estimators.search import Knowledge
 from crisp_ik_ros.estimators.starts import make_table
+from crisp_ik_ros.estimators.task import make_task
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, PathResult

@@ -9,11 +9,8 @@ import numpy as np
 from crisp_ik_ros.compiled import allocating, assign, innermost
 from crisp_ik_ros.estimators.training import support_of
 from crisp_ik_ros.losses.evaluate import fallback_target
-from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernels import kernel_row_product, write_features
-from crisp_ik_ros.robots.chain import Chain
 from crisp_ik_ros.robots.limits import distance_between
-from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import BLENDED, LEARNED, NOMINAL
 from crisp_ik_ros.transforms import Array
 
@@ -23,20 +20,6 @@ FULL_SUPPORT = 0.5
 LEAST_SUPPORT = 0.01
 # Distance from the postures of the data that hardly changes a model's error [rad].
 POSTURE_SLACK = 0.1
-
-
-class Task(NamedTuple):
-    """A robot and a loss, for compiled code; the names are theirs."""
-
-    code: int
-    chain: Chain
-    weights: Array
-    lower: Array
-    upper: Array
-    continuous: np.ndarray
-    rest: Array
-    anchor: Array
-    reach: float
 
 
 class Learned(NamedTuple):
@@ -81,14 +64,6 @@ class Expectation(NamedTuple):
     prior_weight: float
     support: float
     source: int
-
-
-def make_task(robot: RobotModel, loss: Loss) -> Task:
-    """Gather what compiled code wants of a robot and a loss."""
-    lower, upper, rest = (np.array(values) for values in (robot.lower, robot.upper, robot.rest))
-    return Task(
-        loss.code, robot.chain, loss.weights, lower, upper, robot.continuous, rest, robot.anchor, float(robot.reach)
-    )
 
 
 def nothing_learned(dof: int) -> Learned:

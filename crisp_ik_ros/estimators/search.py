@@ -5,23 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from crisp_ik_ros.compiled import allocating, assign, innermost
+from crisp_ik_ros.compiled import allocating, assign, entry, inlined, innermost
 from crisp_ik_ros.estimators.clock import seconds
-from crisp_ik_ros.estimators.descent import (
-    ANYWHERE,
-    NEAR,
-    SEED,
-    descend,
-    judge,
-    make_run,
-    minimise_task,
-    out_of_reach,
-    take,
-)
-from crisp_ik_ros.estimators.prediction import Learned, Task, expect, support_at
+from crisp_ik_ros.estimators.descent import ANYWHERE, BEST, NEAR, SEED, descend, judge, make_run, out_of_reach
+from crisp_ik_ros.estimators.prediction import Learned, expect, support_at
 from crisp_ik_ros.estimators.starts import Table, draw, squared_distances, take_nearest
+from crisp_ik_ros.estimators.task import Task
 from crisp_ik_ros.losses.loss import RADIANS
 from crisp_ik_ros.regression.kernels import write_features
 from crisp_ik_ros.robots.limits import distance_between
@@ -47,7 +37,7 @@ class Knowledge(NamedTuple):
     table: Table
 
 
-@njit(cache=True, nogil=True)
+@entry
 def search(knowledge, wish, poses, seeds, chained, configurations, numbers, codes):
     """Answer poses (n, 4, 4) into the fields of ``Answers``: each pose for itself, or each from the last solution.
 
@@ -55,36 +45,35 @@ def search(knowledge, wish, poses, seeds, chained, configurations, numbers, code
     them.
     """
     task = knowledge.task
-    samples = np.empty(knowledge.learned.configurations.shape[0])
-    table = np.empty(knowledge.table.configurations.shape[0])
-    run, clock = make_run(task, samples, table), np.zeros(2, np.int64)
-    last, seeded = task.rest.copy(), seeds.shape[0] > 0
+    run = make_run(task, knowledge.learned.configurations.shape[0], knowledge.table.configurations.shape[0])
+    clock, last, seeded = np.zeros(2, np.int64), task.rest.copy(), seeds.shape[0] > 0
     for row in range(poses.shape[0]):
         deadline = seconds(clock) + wish.timeout
         if seeded and (row == 0 or not chained):
             assign(last, seeds[row])
-        run.pose[:] = poses[row]
-        _answer(knowledge, wish, run, last, seeded, deadline, clock, numbers[row], codes[row])
-        configurations[row] = run.best
+        _answer(knowledge, wish, run, poses[row], last, seeded, deadline, clock, numbers[row], codes[row])
+        assign(configurations[row], run.best)
         if chained and codes[row, 0] == SUCCESS:
             assign(last, run.best)
             seeded = True
         elif chained:
-            configurations[row] = last
+            assign(configurations[row], last)
 
 
-@innermost
-def _answer(knowledge, wish, run, seed, seeded, deadline, clock, numbers, codes):
+@inlined
+def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, numbers, codes):
+    """Answer one pose: the configuration is left in ``run.best``."""
     task, learned = knowledge.task, knowledge.learned
+    for i in range(4):
+        assign(run.pose[i], pose[i])
     assign(run.best, seed)
-    run.counts[:] = 0
-    run.figures[:3] = np.inf
+    run.counts[0], run.counts[1] = 0, 0
+    run.figures[0], run.figures[1], run.figures[2] = np.inf, np.inf, np.inf
     expectation = expect(task, learned, wish.null_space_weight, run.pose, run.target, run.posture)
     status = NO_SOLUTION
     if expectation.known:
         if out_of_reach(task, wish, run):
-            assign(run.trial, seed)
-            judge(task, wish, run)
+            _return(task, wish, run, seed)
         else:
             status = _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock)
     numbers[0], numbers[1] = run.figures[1], run.figures[2]
@@ -95,11 +84,17 @@ def _answer(knowledge, wish, run, seed, seeded, deadline, clock, numbers, codes)
 
 
 @innermost
+def _return(task, wish, run, configuration):
+    """Make a configuration the answer, with its errors."""
+    assign(run.trial, configuration)
+    run.figures[0] = np.inf
+    judge(task, wish, run)
+
+
+@innermost
 def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
     """Search, and return the status."""
-    task, state = knowledge.task, run.state
-    certifies = task.code != RADIANS
-    _open(task, state)
+    task, certifies = knowledge.task, knowledge.task.code != RADIANS
     # Without tolerances to tell by, nothing may be abandoned.
     run.figures[3] = np.inf
     if certifies:
@@ -109,107 +104,86 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
     if wish.nearest and certifies:
         posture, weight = seed, weight if weight > 0.0 else SEED_WEIGHT
     bounded = wish.largest_step.shape[0] > 0
-    if bounded:
-        found = _look_within_step(task, wish, run, posture, weight, seed, deadline, clock)
-        if found:
-            return SUCCESS
-        if not certifies:
-            return STEP_TOO_LARGE
-    least = np.inf
-    number = 0 if seeded else 1
+    # Where the step is bounded the first round stays within it; a second one only tells why there is no answer.
+    within, fresh, found, least, number = bounded, True, False, np.inf, 0 if seeded else 1
     while True:
-        kind = _begin(knowledge, wish, run, seed, expectation.support > 0.0, number)
+        if fresh:
+            _set_box(task, wish, run.state, seed, within)
+            fresh = False
+        if within and number > 0:
+            kind = NEAR
+            draw(wish.random_state, number, run.state.lower, run.state.upper, run.initial)
+        else:
+            kind = _begin(knowledge, wish, run, seed, expectation.support > 0.0, number)
         number += 1
-        reached = descend(task, wish, run, posture, weight, kind)
+        reached = descend(task, wish, run, posture, weight, NEAR if within else kind)
         if not certifies:
-            return SUCCESS
+            # There are no tolerances to tell by: the minimum is the answer, if no bound of the step holds it up.
+            if not within or _is_free(task, run.state):
+                return SUCCESS
+            _return(task, wish, run, seed)
+            return STEP_TOO_LARGE
         if reached:
-            if bounded or not wish.nearest:
-                break
-            away = distance_between(run.trial, seed, task.continuous)
+            found = True
+            away = distance_between(run.trial, seed, task.continuous) if wish.nearest else 0.0
             if away < least:
                 least = away
                 assign(run.chosen, run.trial)
-        if wish.nearest and number > STARTS_TO_COMPARE and least < np.inf:
+        if kind == BEST:
             break
-        if seconds(clock) >= deadline:
+        late = seconds(clock) >= deadline
+        compares = wish.nearest and within == bounded
+        if found and (late or not compares or number >= (STARTS_WITHIN_STEP if within else STARTS_TO_COMPARE)):
             break
-    if bounded:
-        reached = run.figures[0] <= 1.0
-        # No answer: the seed stays, with its errors.
-        assign(run.trial, seed)
-        run.figures[0] = np.inf
-        judge(task, wish, run)
-        if reached:
-            return STEP_TOO_LARGE
-    elif least < np.inf:
-        assign(run.trial, run.chosen)
-        run.figures[0] = np.inf
-        judge(task, wish, run)
-    elif run.figures[0] > 1.0:
-        # The nearest that was found, as near as it gets.
-        run.counts[0] += minimise_task(task, run, run.best, np.inf)
-        take(task, run)
-        judge(task, wish, run)
-    if run.figures[0] <= 1.0 and not bounded:
+        if within and (late or number >= STARTS_WITHIN_STEP):
+            within, fresh, number = False, True, 0
+        elif late and bounded:
+            break
+        elif late:
+            # Last, the nearest that was found, as near as it gets.
+            number = -1
+    if found and within == bounded:
+        if wish.nearest:
+            _return(task, wish, run, run.chosen)
         return SUCCESS
+    if bounded:
+        # No answer: the seed stays, with its errors.
+        _return(task, wish, run, seed)
+        if found:
+            return STEP_TOO_LARGE
     return NO_SOLUTION if run.counts[1] >= STARTS_FOR_A_VERDICT else TIMED_OUT
 
 
-@innermost
-def _open(task, state):
-    """Set the solver's box to the joint limits."""
-    # A continuous joint turns freely while solving; its angle is wrapped afterwards.
+@inlined
+def _set_box(task, wish, state, seed, within):
+    """Set the solver's box to the joint limits, or to what is also within the largest step."""
     for j in range(task.lower.shape[0]):
+        # A continuous joint turns freely while solving; its angle is wrapped afterwards.
         state.lower[j] = -np.inf if task.continuous[j] else task.lower[j]
         state.upper[j] = np.inf if task.continuous[j] else task.upper[j]
+        if within:
+            state.lower[j] = max(state.lower[j], seed[j] - wish.largest_step[j])
+            state.upper[j] = min(state.upper[j], seed[j] + wish.largest_step[j])
 
 
-@innermost
-def _look_within_step(task, wish, run, posture, weight, seed, deadline, clock):
-    """Search where no joint is farther from the seed than allowed; return whether that found an answer."""
-    state = run.state
-    for j in range(seed.shape[0]):
-        state.lower[j] = max(state.lower[j], seed[j] - wish.largest_step[j])
-        state.upper[j] = min(state.upper[j], seed[j] + wish.largest_step[j])
-    found, least = False, np.inf
-    for number in range(STARTS_WITHIN_STEP):
-        if number == 0:
-            assign(run.initial, seed)
-        else:
-            draw(wish.random_state, number, state.lower, state.upper, run.initial)
-        if descend(task, wish, run, posture, weight, NEAR):
-            found = True
-            away = distance_between(run.trial, seed, task.continuous)
-            if away < least:
-                least = away
-                assign(run.chosen, run.trial)
-        if task.code == RADIANS:
-            # It has no tolerance to tell by: its minimum is the answer, if no bound of the step holds it up.
-            found = True
-            for j in range(seed.shape[0]):
-                inside = task.continuous[j] or task.lower[j] < state.best[j] < task.upper[j]
-                if inside and (state.best[j] <= state.lower[j] or state.best[j] >= state.upper[j]):
-                    found = False
-            if not found:
-                assign(run.trial, seed)
-                run.figures[0] = np.inf
-                judge(task, wish, run)
-            break
-        if (found and not wish.nearest) or seconds(clock) >= deadline:
-            break
-    _open(task, state)
-    if found and task.code != RADIANS:
-        assign(run.trial, run.chosen)
-        run.figures[0] = np.inf
-        judge(task, wish, run)
-    return found
+@inlined
+def _is_free(task, state):
+    """Whether no bound that is not a joint limit holds the solver's answer up."""
+    free = True
+    for j in range(task.lower.shape[0]):
+        inside = task.continuous[j] or task.lower[j] < state.best[j] < task.upper[j]
+        if inside and (state.best[j] <= state.lower[j] or state.best[j] >= state.upper[j]):
+            free = False
+    return free
 
 
 @innermost
 def _begin(knowledge, wish, run, seed, has_samples, number):
-    """Write start ``number`` to ``run.initial``: 0 is the seed; return its kind."""
+    """Write start ``number`` to ``run.initial``: 0 is the seed, -1 the best so far; return its kind."""
     task, learned, table = knowledge.task, knowledge.learned, knowledge.table
+    if number < 0:
+        assign(run.initial, run.best)
+        return BEST
     if number == 0:
         assign(run.initial, seed)
         return SEED

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined, innermost
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
@@ -38,10 +38,11 @@ def make_table(robot: RobotModel, random_state: int) -> Table:
     return Table(configurations, np.ascontiguousarray(features.T), kernel.scales)
 
 
-@innermost
+@inlined
 def squared_distances(features, feature, out):
     """Write the squared distances of ``feature`` (F,) from the columns of ``features`` (F, k) to ``out`` (k,)."""
-    out[:] = 0.0
+    for i in range(out.shape[0]):
+        out[i] = 0.0
     for d in range(features.shape[0]):
         own, row = feature[d], features[d]
         for i in range(row.shape[0]):
@@ -49,10 +50,13 @@ def squared_distances(features, feature, out):
             out[i] += difference * difference
 
 
-@innermost
+@inlined
 def take_nearest(distances):
     """Index of the smallest of ``distances`` (k,), which is struck off."""
-    index = np.argmin(distances)
+    index = 0
+    for i in range(distances.shape[0]):
+        if distances[i] < distances[index]:
+            index = i
     distances[index] = np.inf
     return index
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from crisp_ik_ros.compiled import entry
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.samples import ConfigurationRows
 from crisp_ik_ros.losses.loss import Loss
@@ -107,7 +107,7 @@ def nearness_weights(kernel: Kernel, poses: Rows) -> Array:
     )
 
 
-@njit(cache=True)
+@entry
 def support_of(total: float) -> float:
     """How well the data covers a pose, from s = sum of the scores: 1 where s is 1, 0 where s <= 0 or s >= 2."""
     return min(max(1.0 - abs(1.0 - total), 0.0), 1.0)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined, innermost
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss, embed_pose, forward_kinematics_residual
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, Loss
 from crisp_ik_ros.losses.radians import RadiansLoss, radians_residual
 from crisp_ik_ros.losses.residual import ResidualLoss, residual_residual
+from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 
 LOSSES: dict[str, type[Loss]] = {kind.name: kind for kind in (RadiansLoss, ForwardKinematicsLoss, ResidualLoss)}
 
@@ -30,17 +31,20 @@ def evaluate(code, chain, weights, goal, q, target, work):
     """Write phi(q; goal) - target and its Jacobian to ``work``, for the loss of this code."""
     if code == RADIANS:
         radians_residual(q, target, work)
-    elif code == FORWARD_KINEMATICS:
-        forward_kinematics_residual(chain, weights, q, target, work)
+        return
+    forward_kinematics_jacobian(chain, q, work.rotation, work.position, work.geometric, work.axes, work.origins)
+    if code == FORWARD_KINEMATICS:
+        forward_kinematics_residual(weights, q, target, work)
     else:
-        residual_residual(chain, weights, goal, q, target, work)
+        residual_residual(weights, goal, q, target, work)
 
 
-@innermost
+@inlined
 def fallback_target(code, weights, pose, out):
     """Write the target of plain model-based IK (D,) to ``out``, and return whether the loss of this code has one."""
     if code == FORWARD_KINEMATICS:
         embed_pose(weights, pose, out)
     else:
-        out[:] = 0.0
+        for d in range(out.shape[0]):
+            out[d] = 0.0
     return code != RADIANS

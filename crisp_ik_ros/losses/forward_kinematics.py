@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined, innermost
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, Loss
-from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
@@ -39,7 +38,7 @@ class ForwardKinematicsLoss(Loss):
         return self.embed_poses(pose[None])[0]
 
 
-@innermost
+@inlined
 def embed_pose(weights, pose, out):
     """Write the embedding of a pose (4, 4) to ``out`` (12,)."""
     orientation_weight = weights[1] / np.sqrt(2.0)
@@ -55,11 +54,10 @@ def _embed_poses(weights, poses, out):
         embed_pose(weights, poses[i], out[i])
 
 
-@innermost
-def forward_kinematics_residual(chain, weights, q, target, work):
-    """Write phi(q) - target (12,) and its Jacobian (12, J) to ``work``."""
+@inlined
+def forward_kinematics_residual(weights, q, target, work):
+    """Write phi(q) - target (12,) and its Jacobian (12, J) to ``work``, which holds the model's pose and Jacobian."""
     residual, jacobian, rotation, position, geometric = work[:5]
-    forward_kinematics_jacobian(chain, q, rotation, position, geometric, work.axes, work.origins)
     position_weight, orientation_weight = weights[0], weights[1] / np.sqrt(2.0)
     joints = q.shape[0]
     for i in range(3):

@@ -27,13 +27,13 @@ class Workspace(NamedTuple):
     relative: Array
     inverse: Array
     vector: Array
+    square: Array
+    vectors: Array
 
 
 def make_workspace(dof: int, rows: int) -> Workspace:
     """Memory for ``dof`` joints and an embedding of ``rows`` numbers."""
-    # Six at least: what is left is measured between poses, whatever the loss.
-    rows = max(rows, 6)
-    shapes = [(rows,), (rows, dof), (3, 3), (3,), (6, dof), (dof, 3), (dof, 3), (3, 3), (3, 3), (3,)]
+    shapes = [(rows,), (rows, dof), (3, 3), (3,), (6, dof), (dof, 3), (dof, 3), (3, 3), (3, 3), (3,), (4, 4), (4, 4)]
     return Workspace(*(np.zeros(shape) for shape in shapes))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined
 from crisp_ik_ros.losses.loss import RADIANS, Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
@@ -34,13 +34,14 @@ class RadiansLoss(Loss):
         return None
 
 
-@innermost
+@inlined
 def radians_residual(q, target, work):
     """Write phi(q) - target (2 J,) and its Jacobian (2 J, J) to ``work``."""
     joints = q.shape[0]
-    work.jacobian[:] = 0.0
-    work.residual[2 * joints :] = 0.0
     for j in range(joints):
+        for k in range(joints):
+            work.jacobian[j, k] = 0.0
+            work.jacobian[joints + j, k] = 0.0
         cosine, sine = np.cos(q[j]), np.sin(q[j])
         work.residual[j] = cosine - target[j]
         work.residual[joints + j] = sine - target[joints + j]

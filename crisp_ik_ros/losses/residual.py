@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined
 from crisp_ik_ros.losses.loss import RESIDUAL, Loss
-from crisp_ik_ros.robots.chain import forward_kinematics_jacobian
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import (
     Array,
@@ -39,12 +38,14 @@ class ResidualLoss(Loss):
         return np.zeros(6)
 
 
-@innermost
-def residual_residual(chain, weights, goal, q, target, work):
-    """Write e(q; x) - target (6,), x the pose ``goal`` (4, 4), and its Jacobian (6, J) to ``work``."""
+@inlined
+def residual_residual(weights, goal, q, target, work):
+    """Write e(q; x) - target (6,), x the pose ``goal`` (4, 4), and its Jacobian (6, J) to ``work``.
+
+    That holds the model's pose and Jacobian at ``q``.
+    """
     residual, jacobian, rotation, position, geometric = work[:5]
     relative, inverse, vector = work.relative, work.inverse, work.vector
-    forward_kinematics_jacobian(chain, q, rotation, position, geometric, work.axes, work.origins)
     for i in range(3):
         x, y, z = goal[i, 0], goal[i, 1], goal[i, 2]
         for k in range(3):

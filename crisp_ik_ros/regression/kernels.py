@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numba import njit
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import compiled, entry, innermost
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import Array, compiled_euler
 
@@ -163,7 +160,7 @@ def squared_distances(features: Array, others: Array) -> Array:
     return distances
 
 
-@njit(cache=True, nogil=True)
+@entry
 def _write_squared_distances(features, columns, out):
     """Write to ``out`` (n, m) the squared distances of features (n, D) and ``columns`` (D, m)."""
     count, dimension = features.shape
@@ -171,7 +168,8 @@ def _write_squared_distances(features, columns, out):
         stop = min(start + TILE, columns.shape[1])
         for i in range(count):
             row = out[i, start:stop]
-            row[:] = 0.0
+            for j in range(stop - start):
+                row[j] = 0.0
             for d in range(dimension):
                 value, column = features[i, d], columns[d, start:stop]
                 for j in range(stop - start):
@@ -195,7 +193,7 @@ def write_features(pose, scales, out):
         out[i] = pose[i, 3] / scales[0]
 
 
-@njit(cache=True)
+@entry
 def _write_all_features(poses, scales, out):
     for i in range(poses.shape[0]):
         write_features(poses[i], scales, out[i])
@@ -209,10 +207,8 @@ _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
 # Sums may be taken in any order, so that they run in vector registers; the inputs are finite.
 _VECTORISED = {"reassoc", "contract", "nnan", "nsz"}
-_njit: Any = njit
-_options: Any = {"cache": True, "nogil": True, "fastmath": _VECTORISED}
-_vectorised = _njit(_nrt=False, **_options)
-_allocating_vectorised = _njit(_nrt=True, **_options)
+_vectorised = compiled(_nrt=False, fastmath=_VECTORISED)
+_allocating_vectorised = compiled(_nrt=True, fastmath=_VECTORISED)
 
 
 @innermost
@@ -254,12 +250,16 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     ``centers`` (m, D), ``coefficients`` (m, C), fastest in Fortran order. Returns the smallest squared distance from a
     center, its position and orientation parts times the two weights ``nearness`` (2,).
     """
-    out[:] = 0.0
+    for c in range(out.shape[0]):
+        out[c] = 0.0
     # Rows of the transposed are contiguous.
     features, columns = centers.T, coefficients.T
     dimension, total = features.shape
-    position, values, power, least = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK), np.full(_BLOCK, np.inf)
+    memory = np.empty((4, _BLOCK))
+    position, values, power, least = memory[0], memory[1], memory[2], memory[3]
     bits = power.view(np.int64)
+    for i in range(_BLOCK):
+        least[i] = np.inf
     for begin in range(0, total, _BLOCK):
         count = min(_BLOCK, total - begin)
         for i in range(count):
@@ -294,7 +294,10 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
             for i in range(count):
                 product += values[i] * row[i]
             out[c] += product
-    return least.min()
+    nearest = np.inf
+    for i in range(_BLOCK):
+        nearest = min(nearest, least[i])
+    return nearest
 
 
 @_vectorised

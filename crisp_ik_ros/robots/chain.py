@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import entry, innermost
 from crisp_ik_ros.transforms import Array
 
 
@@ -34,7 +33,7 @@ class Chain(NamedTuple):
 
 
 @innermost
-def _frames(chain, q, rotation, position, axes, origins):
+def frames(chain, q, rotation, position, axes, origins):
     """Walk the chain: write the tip's rotation and position, and each joint's axis and origin, base frame."""
     rotations, translations, prismatic = chain
     joints = q.shape[0]
@@ -84,7 +83,7 @@ def forward_kinematics_jacobian(chain, q, rotation, position, jacobian, axes, or
     Rows of the Jacobian: linear, then angular velocity of the tip, base frame. ``axes`` and ``origins`` (J, 3) are
     scratch memory.
     """
-    _frames(chain, q, rotation, position, axes, origins)
+    frames(chain, q, rotation, position, axes, origins)
     prismatic = chain[2]
     for j in range(q.shape[0]):
         ax, ay, az = axes[j, 0], axes[j, 1], axes[j, 2]
@@ -99,7 +98,7 @@ def forward_kinematics_jacobian(chain, q, rotation, position, jacobian, axes, or
             jacobian[3, j], jacobian[4, j], jacobian[5, j] = ax, ay, az
 
 
-@njit(cache=True)
+@entry
 def forward_kinematics_batch(chain, configurations):
     """Tip poses (n, 4, 4) of configurations (n, J)."""
     count, joints = configurations.shape
@@ -107,14 +106,16 @@ def forward_kinematics_batch(chain, configurations):
     rotation, position = np.empty((3, 3)), np.empty(3)
     axes, origins = np.empty((joints, 3)), np.empty((joints, 3))
     for i in range(count):
-        _frames(chain, configurations[i], rotation, position, axes, origins)
-        poses[i, :3, :3] = rotation
-        poses[i, :3, 3] = position
+        frames(chain, configurations[i], rotation, position, axes, origins)
+        for row in range(3):
+            for column in range(3):
+                poses[i, row, column] = rotation[row, column]
+            poses[i, row, 3] = position[row]
         poses[i, 3, 3] = 1.0
     return poses
 
 
-@njit(cache=True)
+@entry
 def jacobian_batch(chain, configurations):
     """Geometric Jacobians (n, 6, J) of configurations (n, J)."""
     count, joints = configurations.shape

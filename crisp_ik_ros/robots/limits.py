@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import entry, inlined, innermost
 
 # Answers of ``first_outside`` in place of a joint.
 INSIDE, NOT_FINITE = -1, -2
@@ -17,7 +16,7 @@ def wrapped_angle(angle):
     return angle - 2.0 * np.pi * np.rint(angle / (2.0 * np.pi)) if abs(angle) > np.pi else angle
 
 
-@innermost
+@inlined
 def wrap(q, continuous):
     """Turn the continuous joints of ``q`` (J,) into [-pi, pi], in place."""
     for j in range(q.shape[0]):
@@ -25,7 +24,7 @@ def wrap(q, continuous):
             q[j] = wrapped_angle(q[j])
 
 
-@innermost
+@inlined
 def distance_between(first, second, continuous):
     """Length of the vector of all joints' motions from one configuration (J,) to another, continuous ones wrapped."""
     total = 0.0
@@ -44,7 +43,7 @@ def wrap_all(configurations, continuous):
         wrap(configurations[i], continuous)
 
 
-@innermost
+@inlined
 def confine(q, lower, upper, continuous):
     """Move ``q`` (J,) into the limits, in place: continuous joints turned, all others clipped."""
     wrap(q, continuous)
@@ -52,7 +51,7 @@ def confine(q, lower, upper, continuous):
         q[j] = min(max(q[j], lower[j]), upper[j])
 
 
-@njit(cache=True)
+@entry
 def first_outside(configurations, lower, upper, continuous, slack):
     """Confine configurations (n, J) in place; row and joint of the first farther than ``slack`` outside the limits.
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import innermost
+from crisp_ik_ros.compiled import inlined, innermost
 from crisp_ik_ros.solvers.result import SolverResult
 from crisp_ik_ros.transforms import Array
 
@@ -73,7 +73,7 @@ def make_state(lower: Array, upper: Array) -> State:
 
 
 @innermost
-def start(state, initial, smallest_step, hopeless=np.inf):
+def start(state, initial, prior, smallest_step, hopeless):
     """Begin at ``initial`` (J,), clipped to the box; stop where steps are below ``smallest_step`` [rad].
 
     A start whose cost is above ``hopeless`` and hardly falls is abandoned.
@@ -81,6 +81,7 @@ def start(state, initial, smallest_step, hopeless=np.inf):
     for j in range(initial.shape[0]):
         state.y[j] = min(max(initial[j], state.lower[j]), state.upper[j])
         state.best[j] = state.y[j]
+        state.prior[j] = prior[j]
     state.scalars[_COST] = np.inf
     state.scalars[_DAMPING] = 1e-3
     state.scalars[_GROWTH] = 2.0
@@ -144,7 +145,7 @@ def advance(state, residual, jacobian, prior_weight, limit):
     return EVALUATE
 
 
-@innermost
+@inlined
 def _projected_step(state):
     """Write the next trial to ``state.y``; return the longest joint step."""
     y, best, gradient, step, _, lower, upper, normal, factor, scalars = state
@@ -220,7 +221,8 @@ def levenberg_marquardt(
         Stop where no coordinate moves farther than this.
     """
     state = make_state(lower, upper)
-    start(state, np.asarray(initial, dtype=float), smallest_step)
+    begin = np.asarray(initial, dtype=float)
+    start(state, begin, begin, smallest_step, np.inf)
     code = EVALUATE
     while code == EVALUATE:
         residual, jacobian = residual_and_jacobian(state.y.copy())

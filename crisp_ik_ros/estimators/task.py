@@ -1,0 +1,34 @@
+"""A robot and a loss, in the form that compiled code takes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crisp_ik_ros.losses.loss import Loss
+from crisp_ik_ros.robots.chain import Chain
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array
+
+
+class Task(NamedTuple):
+    """A robot and a loss, for compiled code; the names are theirs."""
+
+    code: int
+    chain: Chain
+    weights: Array
+    lower: Array
+    upper: Array
+    continuous: np.ndarray
+    rest: Array
+    anchor: Array
+    reach: float
+
+
+def make_task(robot: RobotModel, loss: Loss) -> Task:
+    """Gather what compiled code wants of a robot and a loss."""
+    lower, upper, rest = (np.array(values) for values in (robot.lower, robot.upper, robot.rest))
+    return Task(
+        loss.code, robot.chain, loss.weights, lower, upper, robot.continuous, rest, robot.anchor, float(robot.reach)
+    )
