@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from crisp_ik_ros.estimators.decoding import Problem
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
@@ -22,14 +19,11 @@ class Baseline(InverseKinematics):
 
     timeout: float = 0.05
     random_state: int = 0
+    _compiled = False
 
     @property
     def _loss(self) -> Loss:
         return ResidualLoss()
-
-    def _problem(self, pose: Array) -> Problem:
-        # For ``errors``: the distance between a pose and where the model has the tool.
-        return Problem(pose, np.zeros(6), self.robot.rest, 0.0, 0.0, "nominal")
 
     def _judged(self, pose: Array, configuration: Array, iterations: int) -> IKResult:
         """Answer of a model-based system: a success where the model has the tool within the tolerances."""
