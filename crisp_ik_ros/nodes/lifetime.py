@@ -77,6 +77,7 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
     # rclpy's own handlers would take the context away in the middle of a callback. These ones let it finish.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node: ManagedNode | None = None
+    executor: Executor | None = None
     try:
         node = make()
         executor = make_executor()
@@ -86,12 +87,8 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
         gc.collect()
         gc.freeze()
         while not stop.is_set() and not node.finished.done():
-            if EventsExecutor is None:
-                executor.spin_once(LONGEST_WAIT)
-            else:
-                # Many callbacks without a return to Python in between. The other executor would hang one more callback
-                # on the future with every call.
-                executor.spin_until_future_complete(node.finished, LONGEST_WAIT)
+            # One callback at a time: as long as there are more, the events executor would not come back by itself.
+            executor.spin_once(LONGEST_WAIT)
         return int(node.finished.result() or 0) if node.finished.done() else 0
     except USER_ERRORS as error:
         if stop.is_set():
@@ -99,6 +96,9 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
         get_logger(name).fatal(f"cannot start: {error}")
         return 1
     finally:
+        # First of all: nothing is to come for a node that is being taken down.
+        if executor is not None:
+            executor.shutdown()
         if node is not None:
             node.close()
             node.destroy_node()
