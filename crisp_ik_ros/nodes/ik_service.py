@@ -15,6 +15,7 @@ from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes import moveit
 from crisp_ik_ros.nodes.answer import Answerer
+from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
 from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
@@ -76,7 +77,9 @@ class IKService(ManagedNode):
             When it cannot be used.
         """
         estimator: InverseKinematics = load_estimator(self._name_of_model(), **self._robot)
-        self.get_logger().info("model read; compiling (some seconds on the very first start, then cached)")
+        if not is_compiled():
+            self.get_logger().info("model read; compiling (a minute or two on the very first start, then cached)")
+            compile_aside()
         warm_up(estimator)
         return Answerer(estimator, self._timeout)
 
