@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
 RATE = 500.0
 SECONDS, QUICK_SECONDS = 60.0, 5.0
 BLOCK, QUICK_BLOCK = 5.0, 1.0
@@ -38,7 +39,9 @@ class BenchmarkError(RuntimeError):
 def process(module: str, *arguments: str, environment: dict[str, str], said: str) -> Iterator[subprocess.Popen]:
     """A module that runs as a process, from when it says a text until the block ends."""
     command = [sys.executable, "-m", module, *arguments]
-    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+    running = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment, cwd=ROOT
+    )
     assert running.stdout is not None
     try:
         lines = []

@@ -28,7 +28,7 @@ from crisp_ik_ros.nodes.conversions import (
     target_from_message,
     time_message,
 )
-from crisp_ik_ros.nodes.markers import error_markers
+from crisp_ik_ros.nodes.markers import error_markers, extend_markers
 from crisp_ik_ros.trajectories import spiral
 from crisp_ik_ros.transforms import make_pose
 
@@ -104,3 +104,19 @@ def test_error_lines_are_drawn_longer_than_they_are():
     assert len(lines.points) == 4 and lines.lifetime.sec == 2
     assert lines.points[1].x - lines.points[0].x == pytest.approx(0.02)
     assert ball.pose.position.y == pytest.approx(targets[2, 1, 3])
+
+
+def test_error_lines_that_are_added_are_those_drawn_at_once():
+    targets = spiral(points=6)
+    reached = [pose.copy() for pose in targets]
+    for pose in reached:
+        pose[1, 3] -= 0.002
+    reached[3] = None
+    whole = error_markers(targets, reached[:5], 20.0, "base", Time(sec=2), 2.0)
+    parts = error_markers(targets[:0], [], 20.0, "base", Time(sec=1), 2.0)
+    # Some targets are on their way: they move the ball, and have no line yet.
+    extend_markers(parts, targets[:4], reached[:2], 20.0, Time(sec=1))
+    extend_markers(parts, targets[2:6], reached[2:5], 20.0, Time(sec=2))
+    assert parts == whole
+    extend_markers(parts, targets[6:], [], 20.0, Time(sec=2))
+    assert parts == whole
