@@ -7,8 +7,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from crisp_ik_ros import ModelBasedIK
-from crisp_ik_ros.nodes.answer import Answerer, ErrorCode, Seed, Target, check_seed
-from crisp_ik_ros.nodes.statistics import ServiceStatistics
+from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.nodes.answer import Answerer, Seed, check_seed
+from crisp_ik_ros.nodes.statistics import WINDOW, ServiceStatistics
+from crisp_ik_ros.nodes.targets import ErrorCode, Target, pose_of, poses_of
 from crisp_ik_ros.transforms import quaternion_from_matrix
 
 
@@ -24,9 +26,88 @@ def target_of(panda, configuration, scale=1.0) -> Target:
 
 def test_any_orientation_is_understood_also_a_little_longer_than_it_should_be(panda, answerer):
     for quaternion in Rotation.random(50, random_state=0).as_quat():
-        pose = answerer._pose(Target((0.1, 0.2, 0.3), 1.005 * quaternion))
+        pose = pose_of(Target((0.1, 0.2, 0.3), 1.005 * quaternion), panda.base_link)
         np.testing.assert_allclose(pose[:3, :3], Rotation.from_quat(quaternion).as_matrix(), atol=1e-14)
     assert answerer.answer(target_of(panda, panda.rest, 1.02), Seed()).code == ErrorCode.FAILURE
+
+
+def bad_targets(panda) -> dict[int, Target]:
+    """Targets that cannot be, by their place in a path."""
+    good = target_of(panda, panda.rest)
+    return {
+        3: Target((0.0, 5.0, 0.0), good.quaternion),
+        5: good._replace(frame_id="map"),
+        6: good._replace(position=(np.nan, 0.0, 0.0)),
+        9: good._replace(quaternion=(0.0, 0.0, 0.0, 0.0)),
+        10: good._replace(quaternion=(1e200, np.inf, 0.0, np.nan)),
+    }
+
+
+def path_of(panda, count: int = 12) -> list[Target]:
+    """Targets along a line of configurations, in frames that are all the base frame."""
+    frames = ("", "panda_link0", "/panda_link0")
+    return [target_of(panda, panda.rest + 0.02 * i)._replace(frame_id=frames[i % 3]) for i in range(count)]
+
+
+def test_many_targets_are_read_as_one_is_to_the_last_bit(panda):
+    targets = path_of(panda)
+    for row, quaternion in enumerate(Rotation.random(12, random_state=1).as_quat()):
+        targets[row] = targets[row]._replace(quaternion=0.995 * quaternion)
+    bad = bad_targets(panda)
+    for row, target in bad.items():
+        targets[row] = target
+    poses, faults = poses_of(targets, panda.base_link)
+    # The first of the bad ones can be read, and only not be reached.
+    assert sorted(faults) == sorted(bad)[1:]
+    for row, target in enumerate(targets):
+        if row in faults:
+            with pytest.raises(type(faults[row])) as caught:
+                pose_of(target, panda.base_link)
+            assert str(caught.value) == str(faults[row])
+        else:
+            np.testing.assert_array_equal(poses[row], pose_of(target, panda.base_link))
+    assert poses_of([], panda.base_link)[0].shape == (0, 4, 4)
+
+
+@pytest.mark.parametrize("seeded", [True, False])
+def test_a_path_is_answered_as_its_poses_are_one_by_one(panda, seeded):
+    targets = path_of(panda)
+    for row, target in bad_targets(panda).items():
+        targets[row] = target
+    seed = Seed(panda.joint_names, panda.rest - 0.01) if seeded else Seed()
+    single, whole = (Answerer(ModelBasedIK(panda), default_timeout=0.5) for _ in range(2))
+    path = whole.answer_path(targets, seed)
+    answers = []
+    for target in targets:
+        # The seed is for the first; then the last solution is the start.
+        answers.append(single.answer(target, Seed() if answers else seed))
+    assert path.codes.tolist() == [answer.code for answer in answers]
+    assert path.solved == 3 and path.fraction == 3 / 12
+    assert path.code == ErrorCode.NO_IK_SOLUTION and path.message == f"poses[3]: {answers[3].message}"
+    for row, answer in enumerate(answers):
+        if answer.configuration is not None:
+            np.testing.assert_array_equal(path.configurations[row], answer.configuration)
+        assert path.position_errors[row] == answer.position_error
+        assert path.orientation_errors[row] == answer.orientation_error
+        assert path.supports[row] == answer.support
+    np.testing.assert_array_equal(whole.last, single.last)
+
+
+def test_a_pose_that_cannot_be_solved_leaves_time_for_those_behind_it(panda):
+    # Inside the reach, but the hand would have to be in the base: the search ends with its time.
+    targets = path_of(panda, 4)
+    targets[1] = targets[1]._replace(position=(0.0, 0.0, 0.05))
+    path = Answerer(ModelBasedIK(panda), default_timeout=0.05).answer_path(targets, Seed())
+    assert (path.codes == ErrorCode.SUCCESS).tolist() == [True, False, True, True]
+
+
+def test_an_estimator_that_gives_up_is_a_failure_of_its_poses(panda, answerer, monkeypatch):
+    def refuse(*_):
+        raise CrispIKError("out of order")
+
+    monkeypatch.setattr(answerer.estimator, "solve_path", refuse)
+    path = answerer.answer_path(path_of(panda, 2), Seed())
+    assert path.codes.tolist() == [ErrorCode.FAILURE] * 2 and path.message == "poses[0]: out of order"
 
 
 def test_the_seed_is_the_requests_then_the_last_solution_then_none(panda, answerer, monkeypatch):
@@ -61,8 +142,8 @@ def test_a_seed_measured_just_beyond_a_limit_is_taken_to_it(panda, answerer):
 def test_the_time_of_a_path_is_for_the_whole_of_it(panda, answerer):
     targets = [target_of(panda, panda.rest)] * 400
     path = answerer.answer_path(targets, Seed(), timeout=1e-3)
-    assert path.code == ErrorCode.TIMED_OUT and len(path.answers) == 400
-    assert path.answers[-1].code == ErrorCode.TIMED_OUT and path.answers[-1].configuration is None
+    assert path.code == ErrorCode.TIMED_OUT and len(path.codes) == 400
+    assert path.codes[-1] == ErrorCode.TIMED_OUT and path.solved < 400
 
 
 def test_statistics_count_and_begin_anew():
@@ -75,6 +156,27 @@ def test_statistics_count_and_begin_anew():
     assert statistics.report(1.0)["rate [1/s]"] == "0.0"
     statistics.clear()
     assert statistics.report(1.0)["requests"] == "0"
+
+
+def test_statistics_of_a_path_are_those_of_its_poses():
+    one, many = ServiceStatistics(), ServiceStatistics()
+    codes, supports = np.array([1, -31, 1]), np.array([0.25, 0.0, 0.75])
+    many.add_path(0.006, codes, supports)
+    for code, support in zip(codes.tolist(), supports.tolist(), strict=True):
+        one.add(0.002, code, support)
+    values = many.report(1.0)
+    assert values == one.report(1.0)
+    assert values["support min"] == "0.250" and values["failures"] == "1"
+
+
+def test_statistics_are_of_the_last_requests_only():
+    for lengths in ([WINDOW - 1, 3], [3, WINDOW + 5]):
+        statistics = ServiceStatistics()
+        for latency, count in zip((1.0, 0.002), lengths, strict=True):
+            statistics.add_path(latency * count, np.ones(count, int), np.full(count, latency))
+        values = statistics.report(1.0)
+        assert values["requests"] == str(sum(lengths)) and values["support min"] == "0.002"
+        assert values["latency p99 [ms]"] == ("1000.000" if lengths[1] == 3 else "2.000")
 
 
 def test_a_continuous_joint_of_a_seed_may_have_turned_more_than_once(endless):

@@ -11,10 +11,12 @@ pytest.importorskip("rclpy")
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose, PoseStamped
+from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import JointState
 
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.nodes.conversions import (
+    TrajectoryPoints,
     duration_message,
     joint_state_message,
     path_message,
@@ -26,13 +28,35 @@ from crisp_ik_ros.nodes.conversions import (
     target_from_message,
     time_message,
 )
-from crisp_ik_ros.nodes.markers import error_markers
+from crisp_ik_ros.nodes.markers import error_markers, extend_markers
 from crisp_ik_ros.trajectories import spiral
+from crisp_ik_ros.transforms import make_pose
 
 
 def test_a_pose_comes_back():
     for pose in spiral(points=20, yaw=0.4):
         np.testing.assert_allclose(pose_from_message(pose_message(pose)), pose, atol=1e-12)
+
+
+def test_the_quaternion_of_a_pose_is_scipys():
+    turns = [*Rotation.random(200, random_state=0), Rotation.identity()]
+    # Half turns, where every component in its turn is the largest.
+    turns += [Rotation.from_rotvec((np.pi - 1e-9) * axis) for axis in np.eye(3)]
+    for turn in turns:
+        orientation = pose_message(make_pose([0.0, 0.0, 0.0], turn.as_matrix())).orientation
+        got = [orientation.x, orientation.y, orientation.z, orientation.w]
+        np.testing.assert_allclose(got, turn.as_quat(canonical=True), atol=1e-12)
+
+
+def test_points_of_a_trajectory_are_made_once():
+    points = TrajectoryPoints()
+    long = np.arange(21.0).reshape(7, 3)
+    first = points.of(long)
+    assert [list(point.positions) for point in first] == long.tolist()
+    second = points.of(long[:2] + 1.0)
+    assert [list(point.positions) for point in second] == (long[:2] + 1.0).tolist()
+    assert all(old is new for old, new in zip(first[:2], second, strict=True))
+    assert points.of(long)[6] is first[6] and points.of(long[:0]) == []
 
 
 def test_a_zero_quaternion_is_refused():
@@ -80,3 +104,19 @@ def test_error_lines_are_drawn_longer_than_they_are():
     assert len(lines.points) == 4 and lines.lifetime.sec == 2
     assert lines.points[1].x - lines.points[0].x == pytest.approx(0.02)
     assert ball.pose.position.y == pytest.approx(targets[2, 1, 3])
+
+
+def test_error_lines_that_are_added_are_those_drawn_at_once():
+    targets = spiral(points=6)
+    reached = [pose.copy() for pose in targets]
+    for pose in reached:
+        pose[1, 3] -= 0.002
+    reached[3] = None
+    whole = error_markers(targets, reached[:5], 20.0, "base", Time(sec=2), 2.0)
+    parts = error_markers(targets[:0], [], 20.0, "base", Time(sec=1), 2.0)
+    # Some targets are on their way: they move the ball, and have no line yet.
+    extend_markers(parts, targets[:4], reached[:2], 20.0, Time(sec=1))
+    extend_markers(parts, targets[2:6], reached[2:5], 20.0, Time(sec=2))
+    assert parts == whole
+    extend_markers(parts, targets[6:], [], 20.0, Time(sec=2))
+    assert parts == whole

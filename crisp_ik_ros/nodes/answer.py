@@ -5,60 +5,42 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import IntEnum
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes.joint_order import indices_of
+from crisp_ik_ros.nodes.targets import ErrorCode, RequestError, Target, code_of, pose_of, poses_of
 from crisp_ik_ros.solvers.result import IKResult, Status
-from crisp_ik_ros.transforms import QUATERNION_NORM_TOLERANCE, Array
+from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit; the seed is then moved onto the limit [rad or m].
 SEED_SLACK = 1e-3
 
-
-class ErrorCode(IntEnum):
-    """The values of moveit_msgs/MoveItErrorCodes that the services use."""
-
-    SUCCESS = 1
-    FAILURE = 99999
-    TIMED_OUT = -6
-    INVALID_ROBOT_STATE = -17
-    INVALID_LINK_NAME = -18
-    FRAME_TRANSFORM_FAILURE = -21
-    NO_IK_SOLUTION = -31
-
-
-class RequestError(CrispIKError):
-    """A request that cannot be answered, with the code that says so."""
-
-    def __init__(self, code: ErrorCode, message: str):
-        super().__init__(message)
-        self.code = code
+CODES = {
+    Status.SUCCESS: ErrorCode.SUCCESS,
+    Status.NO_SOLUTION: ErrorCode.NO_IK_SOLUTION,
+    Status.STEP_TOO_LARGE: ErrorCode.NO_IK_SOLUTION,
+    Status.TIMED_OUT: ErrorCode.TIMED_OUT,
+}
+REASONS = {
+    Status.NO_SOLUTION: "no configuration within the joint limits reaches the pose",
+    Status.STEP_TOO_LARGE: "only configurations farther from the seed than allowed reach the pose",
+    Status.TIMED_OUT: "no solution within the time",
+}
 
 
-@dataclass(frozen=True)
-class Target:
-    """Wanted pose of the tool as it arrives: position (3,) [m], quaternion x y z w, and the frame they are in."""
-
-    position: Sequence[float]
-    quaternion: Sequence[float]
-    frame_id: str = ""
-
-
-@dataclass(frozen=True)
-class Seed:
+class Seed(NamedTuple):
     """Where a search is to start: joint names and positions [rad or m]; both empty where the caller gave none."""
 
     names: Sequence[str] = ()
     positions: Sequence[float] = ()
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(NamedTuple):
     """Answer to one request. ``configuration`` (J,) [rad or m] is there exactly when the code is SUCCESS."""
 
     code: ErrorCode
@@ -72,26 +54,44 @@ class Answer:
 
 @dataclass(frozen=True)
 class PathAnswer:
-    """Answers to the poses of a path, and the code and message of the whole."""
+    """Answers to the n poses of a path.
 
-    code: ErrorCode
+    Attributes
+    ----------
+    codes : (n,)
+        ``ErrorCode`` of each.
+    configurations : (n, J)
+        [rad or m]; only an answer where the code is SUCCESS.
+    position_errors, orientation_errors, supports : (n,)
+        [m, rad, 0..1]
+    code, message
+        Of the first failure, else SUCCESS and nothing.
+    """
+
+    codes: np.ndarray
+    configurations: Array
+    position_errors: Array
+    orientation_errors: Array
+    supports: Array
+    code: ErrorCode = ErrorCode.SUCCESS
     message: str = ""
-    answers: list[Answer] = field(default_factory=list)
+
+    @classmethod
+    def blank(cls, count: int, dof: int, code: ErrorCode, message: str = "") -> PathAnswer:
+        """Of ``count`` poses that all have the same code, and nothing else."""
+        errors, angles, supports = np.zeros((3, count))
+        return cls(np.full(count, int(code)), np.zeros((count, dof)), errors, angles, supports, code, message)
 
     @property
-    def configurations(self) -> list[Array]:
-        """Configurations (J,) of the poses before the first failure."""
-        configurations = []
-        for answer in self.answers:
-            if answer.configuration is None:
-                break
-            configurations.append(answer.configuration)
-        return configurations
+    def solved(self) -> int:
+        """Number of poses before the first failure."""
+        failed = np.flatnonzero(self.codes != ErrorCode.SUCCESS)
+        return int(failed[0]) if len(failed) else len(self.codes)
 
     @property
     def fraction(self) -> float:
         """Share of the poses before the first failure, 0..1."""
-        return len(self.configurations) / len(self.answers) if self.answers else 0.0
+        return self.solved / len(self.codes) if len(self.codes) else 0.0
 
 
 class Answerer:
@@ -130,18 +130,21 @@ class Answerer:
             self._check_link(link)
             limit = self._timeout(timeout)
             start = self._seed(seed)
-            pose = self._pose(target)
-            return self._remember(self.estimator.solve(pose, self.last if start is None else start, limit))
-        except RequestError as error:
-            return Answer(error.code, str(error))
+            pose = pose_of(target, self.estimator.robot.base_link)
+            result = self.estimator.solve(pose, self.last if start is None else start, limit)
         except CrispIKError as error:
-            return Answer(ErrorCode.FAILURE, str(error))
+            return Answer(code_of(error), str(error))
+        if result.success:
+            self.last = result.configuration
+        return answer_of(result)
 
     def answer_path(self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0) -> PathAnswer:
         """Answer a path, each pose started from the solution before it; ``timeout`` is for the whole of it.
 
-        The poses behind one that fails are tried as well, from the last that was solved.
+        The poses behind one that fails are tried as well, from the last that was solved. So that there is time for
+        them, none takes longer than the default, or than its share of a timeout that is longer.
         """
+        robot = self.estimator.robot
         try:
             self._check_link(link)
             limit = self._timeout(timeout, max(len(targets), 1))
@@ -149,36 +152,59 @@ class Answerer:
             if not targets:
                 raise RequestError(ErrorCode.FAILURE, "poses: got none, expected at least one")
         except RequestError as error:
-            refused = Answer(error.code, str(error))
-            return PathAnswer(error.code, str(error), [refused] * len(targets))
+            return PathAnswer.blank(len(targets), robot.dof, error.code, str(error))
         deadline = time.monotonic() + limit
+        longest = max(self.default_timeout, limit / len(targets))
+        poses, faults = poses_of(targets, robot.base_link)
+        path = PathAnswer.blank(len(targets), robot.dof, ErrorCode.TIMED_OUT)
+        words: dict[int, str] = {}
+        for index, fault in faults.items():
+            path.codes[index], words[index] = code_of(fault), str(fault)
+        rows = np.array([row for row in range(len(targets)) if row not in faults], dtype=int)
         start = self.last if start is None else start
-        answers = []
-        for target in targets:
-            answer = self._answer_within(target, start, deadline)
-            if answer.configuration is not None:
-                start = answer.configuration
-            answers.append(answer)
-        for index, answer in enumerate(answers):
-            if answer.code != ErrorCode.SUCCESS:
-                return PathAnswer(answer.code, f"poses[{index}]: {answer.message}", answers)
-        return PathAnswer(ErrorCode.SUCCESS, "", answers)
+        while len(rows) and (remaining := deadline - time.monotonic()) > 0.0:
+            # As many at once as are sure to be over in time: all, or all but one, where the timeout is the default.
+            part, rows = np.split(rows, [max(1, int(remaining / longest))])
+            start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words)
+        return self._conclude(path, words)
 
-    def _answer_within(self, target: Target, start: Array | None, deadline: float) -> Answer:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0.0:
-            return Answer(ErrorCode.TIMED_OUT, "the time for the whole path was up before this pose")
+    def _solve_part(
+        self,
+        path: PathAnswer,
+        part: np.ndarray,
+        poses: Array,
+        start: Array | None,
+        timeout: float,
+        words: dict[int, str],
+    ) -> Array | None:
+        """Write the answers to some poses to these rows of ``path``; return where to start from next."""
         try:
-            return self._remember(self.estimator.solve(self._pose(target), start, remaining))
-        except RequestError as error:
-            return Answer(error.code, str(error))
+            result = self.estimator.solve_path(poses, start, timeout)
         except CrispIKError as error:
-            return Answer(ErrorCode.FAILURE, str(error))
+            path.codes[part] = code_of(error)
+            words.update(dict.fromkeys(part.tolist(), str(error)))
+            return start
+        path.codes[part] = [CODES[status] for status in result.status]
+        path.configurations[part] = result.configurations
+        path.position_errors[part] = result.position_errors
+        path.orientation_errors[part] = result.orientation_errors
+        path.supports[part] = result.supports
+        for index in np.flatnonzero(~result.success)[:1].tolist():
+            words[int(part[index])] = _reason(
+                result.status[index], result.position_errors[index], result.orientation_errors[index]
+            )
+        solved = np.flatnonzero(result.success)
+        if len(solved):
+            start = self.last = result.configurations[solved[-1]].copy()
+        return start
 
-    def _remember(self, result: IKResult) -> Answer:
-        if result.success:
-            self.last = result.configuration
-        return answer_of(result)
+    def _conclude(self, path: PathAnswer, words: dict[int, str]) -> PathAnswer:
+        """Give a path the code and the message of its first failure."""
+        first = path.solved
+        if first == len(path.codes):
+            return replace(path, code=ErrorCode.SUCCESS)
+        reason = words.get(first, "the time for the whole path was up before this pose")
+        return replace(path, code=ErrorCode(int(path.codes[first])), message=f"poses[{first}]: {reason}")
 
     def _check_link(self, link: str) -> None:
         tip = self.estimator.robot.tip_link
@@ -191,20 +217,6 @@ class Answerer:
         if not math.isfinite(timeout) or timeout < 0.0:
             raise RequestError(ErrorCode.FAILURE, f"timeout: got {timeout} s, expected a positive time, or 0: default")
         return timeout or poses * self.default_timeout
-
-    def _pose(self, target: Target) -> Array:
-        base = self.estimator.robot.base_link
-        if target.frame_id and target.frame_id.lstrip("/") != base:
-            raise RequestError(
-                ErrorCode.FRAME_TRANSFORM_FAILURE,
-                f"pose.header.frame_id: got {target.frame_id!r}, expected {base!r}, the robot's base frame, or nothing",
-            )
-        if not all(map(math.isfinite, target.position)):
-            raise InvalidInputError("pose.position", list(target.position), "finite numbers of metres")
-        pose = np.eye(4)
-        pose[:3, :3] = _rotation(*target.quaternion)
-        pose[:3, 3] = target.position
-        return pose
 
     def _seed(self, seed: Seed) -> Array | None:
         if len(seed.names) == 0 and len(seed.positions) == 0:
@@ -225,7 +237,8 @@ def check_seed(estimator: InverseKinematics, seed: Seed) -> Array:
     """
     robot = estimator.robot
     positions = np.asarray(seed.positions, dtype=float)
-    if len(seed.names):
+    # Most come as the robot has them.
+    if len(seed.names) and (len(positions) != robot.dof or tuple(seed.names) != robot.joint_names):
         if len(positions) != len(seed.names):
             raise InvalidInputError(
                 "seed", f"{len(positions)} positions for {len(seed.names)} names", "as many of each"
@@ -246,28 +259,20 @@ def answer_of(result: IKResult) -> Answer:
             result.support,
             result.source,
         )
-    if result.status is Status.TIMED_OUT:
-        code, reason = ErrorCode.TIMED_OUT, "no solution within the time"
-    elif result.status is Status.STEP_TOO_LARGE:
-        code, reason = ErrorCode.NO_IK_SOLUTION, "only configurations farther from the seed than allowed reach the pose"
-    else:
-        code, reason = ErrorCode.NO_IK_SOLUTION, "no configuration within the joint limits reaches the pose"
-    message = (
-        f"{reason}; the nearest one found misses it by {1e3 * result.position_error:.4g} mm "
-        f"and {1e3 * result.orientation_error:.4g} mrad"
+    return Answer(
+        CODES[result.status],
+        _reason(result.status, result.position_error, result.orientation_error),
+        None,
+        result.position_error,
+        result.orientation_error,
+        result.support,
+        result.source,
     )
-    return Answer(code, message, None, result.position_error, result.orientation_error, result.support, result.source)
 
 
-def _rotation(x: float, y: float, z: float, w: float) -> list[list[float]]:
-    """Rotation matrix of one quaternion; plain numbers take a tenth of the time of ``matrix_from_quaternion``."""
-    norm = math.sqrt(x * x + y * y + z * z + w * w)
-    # Written so that NaN is refused too.
-    if not abs(norm - 1.0) <= QUATERNION_NORM_TOLERANCE:
-        raise InvalidInputError("pose.orientation", [x, y, z, w], "x y z w of unit length (identity: 0 0 0 1)")
-    x, y, z, w = x / norm, y / norm, z / norm, w / norm
-    return [
-        [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
-        [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
-        [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
-    ]
+def _reason(status: Status, position_error: float, orientation_error: float) -> str:
+    """Why there is no answer, in words; errors of the nearest configuration found [m, rad]."""
+    return (
+        f"{REASONS[status]}; the nearest one found misses it by {1e3 * position_error:.4g} mm "
+        f"and {1e3 * orientation_error:.4g} mrad"
+    )

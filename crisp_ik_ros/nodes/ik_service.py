@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import sys
 import time
+from array import array
 
 from crisp_ik.srv import ComputeIK, ComputeIKPath
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectoryPoint
 
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes import moveit
 from crisp_ik_ros.nodes.answer import Answerer
-from crisp_ik_ros.nodes.conversions import joint_state_message, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
+from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
 from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up
 from crisp_ik_ros.nodes.statistics import ServiceStatistics
+
+QUEUE = "Requests, and answers, of each service that wait for their turn. Beyond, the oldest are dropped."
 
 
 class IKService(ManagedNode):
@@ -39,19 +43,22 @@ class IKService(ManagedNode):
             self, "default_timeout", 0.05, "Longest search for a request that names no timeout [s].", 1e-4, 60.0
         )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
+        # ROS keeps 10 by default: at 500 requests per second, any pause of 20 ms would lose some.
+        queue = QoSProfile(depth=declare(self, "queue", 1000, QUEUE, 1, 100_000))
         begin = time.monotonic()
         self._answerer = self._load()
         self._statistics = ServiceStatistics()
+        self._points = TrajectoryPoints()
         self._reported = time.monotonic()
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(period, self._diagnose)
-        self.create_service(ComputeIK, "compute_ik", self._compute_ik)
-        self.create_service(ComputeIKPath, "compute_ik_path", self._compute_ik_path)
+        self.create_service(ComputeIK, "compute_ik", self._compute_ik, qos_profile=queue)
+        self.create_service(ComputeIKPath, "compute_ik_path", self._compute_ik_path, qos_profile=queue)
         self.create_service(Trigger, "~/reload", self._reload)
         self.create_service(Trigger, "~/reset", self._reset)
         offered = "/compute_ik, /compute_ik_path"
         if moveit.available():
-            moveit.serve(self, lambda: self._answerer, self._statistics)
+            moveit.serve(self, lambda: self._answerer, self._statistics, queue)
             offered += ", /solve_ik"
         self.get_logger().info(
             f"serving {offered} with {describe(self._answerer.estimator, self._name_of_model())} "
@@ -70,7 +77,9 @@ class IKService(ManagedNode):
             When it cannot be used.
         """
         estimator: InverseKinematics = load_estimator(self._name_of_model(), **self._robot)
-        self.get_logger().info("model read; compiling (some seconds on the very first start, then cached)")
+        if not is_compiled():
+            self.get_logger().info("model read; compiling (a minute or two on the very first start, then cached)")
+            compile_aside()
         warm_up(estimator)
         return Answerer(estimator, self._timeout)
 
@@ -84,9 +93,10 @@ class IKService(ManagedNode):
             seconds(request.timeout),
         )
         if answer.configuration is not None:
-            robot = answerer.estimator.robot
-            response.solution = joint_state_message(robot.joint_names, answer.configuration)
-            response.solution.header.frame_id = robot.base_link
+            robot, solution = answerer.estimator.robot, response.solution
+            solution.header.frame_id = robot.base_link
+            solution.name = robot.joint_names
+            solution.position = doubles(answer.configuration)
         response.error_code = int(answer.code)
         response.message = answer.message
         response.position_error = answer.position_error
@@ -110,17 +120,15 @@ class IKService(ManagedNode):
         robot = answerer.estimator.robot
         response.trajectory.header.frame_id = robot.base_link
         response.trajectory.joint_names = list(robot.joint_names)
-        response.trajectory.points = [JointTrajectoryPoint(positions=q.tolist()) for q in path.configurations]
+        response.trajectory.points = self._points.of(path.configurations[: path.solved])
         response.fraction = path.fraction
         response.error_code = int(path.code)
         response.message = path.message
-        response.error_codes = [int(answer.code) for answer in path.answers]
-        response.position_errors = [answer.position_error for answer in path.answers]
-        response.orientation_errors = [answer.orientation_error for answer in path.answers]
-        response.supports = [answer.support for answer in path.answers]
-        each = (time.perf_counter() - begin) / max(len(path.answers), 1)
-        for answer in path.answers:
-            self._statistics.add(each, answer.code, answer.support)
+        response.error_codes = array("i", path.codes.tolist())
+        response.position_errors = doubles(path.position_errors)
+        response.orientation_errors = doubles(path.orientation_errors)
+        response.supports = doubles(path.supports)
+        self._statistics.add_path(time.perf_counter() - begin, path.codes, path.supports)
         return response
 
     def _reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:

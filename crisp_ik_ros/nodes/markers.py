@@ -39,15 +39,36 @@ def error_markers(
     """
     lines = _marker("errors", Marker.LINE_LIST, LINE_COLOR, frame_id, stamp, lifetime)
     lines.scale.x = LINE_WIDTH
+    ball = _marker("target", Marker.SPHERE, TARGET_COLOR, frame_id, stamp, lifetime)
+    ball.scale.x = ball.scale.y = ball.scale.z = TARGET_SIZE
+    message = MarkerArray(markers=[lines, ball])
+    extend_markers(message, targets, reached, scale, stamp)
+    return message
+
+
+def extend_markers(
+    message: MarkerArray, targets: Array, reached: Sequence[Array | None], scale: float, stamp: Time
+) -> None:
+    """Add the lines of more targets to those that are there, and move the ball to the latest target of all.
+
+    Parameters
+    ----------
+    message : MarkerArray
+        As ``error_markers`` made it.
+    targets : (n, 4, 4)
+        New ones, in order; there may be more than poses that were reached.
+    reached : sequence of (4, 4) or None
+    scale : float
+    stamp : Time
+    """
+    lines, ball = message.markers
+    lines.header.stamp = ball.header.stamp = stamp
     for target, pose in zip(targets, reached, strict=False):
         if pose is not None:
             begin = target[:3, 3]
             lines.points += [_point(begin), _point(begin + scale * (pose[:3, 3] - begin))]
-    ball = _marker("target", Marker.SPHERE, TARGET_COLOR, frame_id, stamp, lifetime)
-    ball.scale.x = ball.scale.y = ball.scale.z = TARGET_SIZE
     if len(targets):
         ball.pose.position = _point(targets[-1][:3, 3])
-    return MarkerArray(markers=[lines, ball])
 
 
 def _marker(namespace: str, kind: int, color: tuple[float, ...], frame_id: str, stamp: Time, lifetime: float) -> Marker:

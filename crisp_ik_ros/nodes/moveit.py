@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 
 from crisp_ik_ros.nodes.answer import Answer, Answerer, ErrorCode
 from crisp_ik_ros.nodes.conversions import joint_state_message, seconds, seed_from_message, target_from_message
@@ -23,7 +24,7 @@ def available() -> bool:
     return GetPositionIK is not None
 
 
-def serve(node: Node, answerer: Callable[[], Answerer], statistics: ServiceStatistics) -> None:
+def serve(node: Node, answerer: Callable[[], Answerer], statistics: ServiceStatistics, queue: QoSProfile) -> None:
     """Serve /solve_ik.
 
     Parameters
@@ -33,6 +34,8 @@ def serve(node: Node, answerer: Callable[[], Answerer], statistics: ServiceStati
         Returns the one in use now.
     statistics : ServiceStatistics
         Counts these requests too.
+    queue : QoSProfile
+        How many requests may wait.
     """
 
     def callback(request: Any, response: Any) -> Any:
@@ -41,7 +44,7 @@ def serve(node: Node, answerer: Callable[[], Answerer], statistics: ServiceStati
         statistics.add(time.perf_counter() - begin, answer.code, answer.support)
         return response
 
-    node.create_service(GetPositionIK, "solve_ik", callback)
+    node.create_service(GetPositionIK, "solve_ik", callback, qos_profile=queue)
 
 
 def solve(answerer: Answerer, wanted: Any, response: Any) -> Answer:

@@ -49,13 +49,17 @@ def describe(estimator: InverseKinematics, model: str) -> str:
 
 
 def warm_up(estimator: InverseKinematics) -> None:
-    """Solve a few poses, cold and warm, so that no request waits for a compiler."""
+    """Solve a few poses, with and without a seed, each for itself and as a path, so that no request waits to compile.
+
+    Nor for compiled code to be read from the disk.
+    """
     robot = estimator.robot
     known = getattr(estimator, "center_configurations_", robot.rest[None])
     for configuration in known[:: max(1, len(known) // WARM_UP_SOLVES)][:WARM_UP_SOLVES]:
         pose = robot.forward_kinematics(configuration)
-        estimator.solve(pose, timeout=0.2)
-        estimator.solve(pose, configuration, timeout=0.2)
+        for seed in (None, configuration):
+            estimator.solve(pose, seed, timeout=0.2)
+            estimator.solve_path(pose[None], seed, timeout=0.2)
     far = np.eye(4)
     far[0, 3] = 2.0 * robot.reach + 1.0
     estimator.solve(far, timeout=0.2)

@@ -71,6 +71,8 @@ class TrajectoryFollower(ManagedNode):
 
         self._phase = Phase.IDLE
         self._joints: Array | None = None
+        self._heard: list[str] | None = None
+        self._order: list[int] = []
         self._runs: list[Following] = []
         self._queue: list[str] = []
         self._run: Following | None = None
@@ -134,14 +136,17 @@ class TrajectoryFollower(ManagedNode):
     # -- what comes in -------------------------------------------------------------------------------------------------
 
     def _on_joint_state(self, message: JointState) -> None:
-        try:
-            order = indices_of(message.name, self._robot.joint_names, "joint_states")
-        except CrispIKError as error:
-            self.get_logger().warning(f"joint states ignored: {error}", throttle_duration_sec=5.0)
-            return
+        # The names are the same in every message, or nearly.
+        if message.name != self._heard:
+            try:
+                self._order = indices_of(message.name, self._robot.joint_names, "joint_states")
+            except CrispIKError as error:
+                self.get_logger().warning(f"joint states ignored: {error}", throttle_duration_sec=5.0)
+                return
+            self._heard = message.name
         if len(message.position) != len(message.name):
             return
-        joints = np.array([message.position[index] for index in order])
+        joints = np.asarray(message.position)[self._order]
         if np.isfinite(joints).all():
             # A joint at its limit may be measured slightly beyond it.
             self._joints = np.clip(joints, self._robot.lower, self._robot.upper)

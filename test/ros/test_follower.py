@@ -8,7 +8,8 @@ import signal
 import numpy as np
 import pytest
 from nav_msgs.msg import Path
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -86,6 +87,17 @@ def test_sigterm_ends_it_cleanly_while_it_waits(ros, start, client):
     follower = start("trajectory_follower")
     client.call(Trigger, "trajectory_follower/stop", Trigger.Request())
     assert follower.stopped_cleanly(signal.SIGTERM)
+
+
+def test_joint_states_of_another_robot_are_ignored_with_a_word(ros, start, client):
+    follower = start("trajectory_follower", autostart=False)
+    publisher = client.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+    client.spin_until(lambda: publisher.get_subscription_count() > 0)
+    for message in (JointState(), JointState(name=["elbow"], position=[1.0])):
+        publisher.publish(message)
+    client.spin_until(lambda: "joint states ignored" in follower.text)
+    assert not client.call(Trigger, "trajectory_follower/stop", Trigger.Request()).success
+    assert follower.stopped_cleanly()
 
 
 def test_a_bad_trajectory_is_fatal(ros, start):

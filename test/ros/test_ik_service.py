@@ -192,6 +192,25 @@ def test_a_path_ends_before_its_first_failure(service, module_client, panda):
     assert codes == ["SUCCESS", "SUCCESS", "NO_IK_SOLUTION", "SUCCESS", "FRAME_TRANSFORM_FAILURE", "SUCCESS"]
 
 
+def test_a_path_is_answered_as_its_poses_are_one_by_one(ask, service, module_client, panda):
+    poses = [pose_stamped_message(pose, "panda_link0") for pose in TARGETS]
+    poses[25] = unreachable(panda).pose
+    seed = joint_state_message(panda.joint_names, panda.rest)
+    path = module_client.call(ComputeIKPath, "compute_ik_path", ComputeIKPath.Request(poses=poses, seed=seed))
+    answers, last = [], seed
+    for pose in poses:
+        answers.append(ask(ComputeIK.Request(pose=pose, seed=last)))
+        last = answers[-1].solution if answers[-1].error_code == ErrorCode.SUCCESS else last
+    assert path.fraction == 25 / 40 and path.error_code == ErrorCode.NO_IK_SOLUTION
+    assert path.message == f"poses[25]: {answers[25].message}"
+    assert list(path.error_codes) == [answer.error_code for answer in answers]
+    for field in ("position_error", "orientation_error", "support"):
+        assert list(getattr(path, f"{field}s")) == [getattr(answer, field) for answer in answers]
+    assert [list(point.positions) for point in path.trajectory.points] == [
+        list(answer.solution.position) for answer in answers[:25]
+    ]
+
+
 def test_a_path_with_a_bad_link_or_no_pose_is_refused(service, module_client):
     request = ComputeIKPath.Request(poses=[pose_stamped_message(TARGETS[0], "")], ik_link_name="elbow")
     answer = module_client.call(ComputeIKPath, "compute_ik_path", request)
