@@ -78,7 +78,7 @@ class IKService(ManagedNode):
         """
         estimator: InverseKinematics = load_estimator(self._name_of_model(), **self._robot)
         if not is_compiled():
-            self.get_logger().info("model read; compiling (a minute or two on the very first start, then cached)")
+            self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
             compile_aside()
         warm_up(estimator)
         return Answerer(estimator, self._timeout)
