@@ -28,7 +28,7 @@ FULL = (
     (250, 500, 1000, 2000),
     100000,
 )
-QUICK = ((500, 1000), (5000, 20000), 250, (125, 250), 20000)
+QUICK = ((500, 1000), (1000, 4000), 250, (125, 250), 4000)
 # The robot is this far from its model [rad], and sampled this far around its rest pose [rad].
 BIAS, SPREAD = np.deg2rad(1.0), 0.5
 GIBIBYTE = 2**30

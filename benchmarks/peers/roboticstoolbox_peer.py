@@ -33,7 +33,8 @@ class RoboticsToolbox:
 
     def solve(self, pose: Array, start: Array | None) -> Array | None:
         """Configuration that reaches a pose."""
-        start = self.middle if start is None else start
+        # Of its own: the compiled code takes no array that must not be written to.
+        start = np.array(self.middle if start is None else start)
         found = self.chain.ik_LM(pose, start, ilimit=ITERATIONS, slimit=SEARCHES, tol=self.tolerance, joint_limits=True)
         return np.asarray(found.q) if found.success else None
 
