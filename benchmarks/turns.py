@@ -17,8 +17,7 @@ from crisp_ik_ros.transforms import Array
 
 Progress = Callable[[int, int], None]
 # Poses that a method solves in a row. A robot's controller asks the same solver again and again; were the solvers to
-# take turns at each pose, every call would find the caches full of another library, and that would be most of what the
-# fastest ones are timed for.
+# take turns at each pose, every call would find the caches full of another library's numbers.
 BLOCK = 20
 
 
@@ -80,7 +79,7 @@ def take_turns(
     poses : (n, 4, 4)
     start : (J,), optional
         Where all methods stand at first. Each then starts from its own last
-        answer within the limits. None: no method is given a start.
+        answer. None: no method is given a start.
     progress : callable, optional
         Called as progress(done, total).
 
@@ -99,19 +98,9 @@ def take_turns(
         for begin in range(0, len(poses), BLOCK):
             order = [*order[1:], order[0]]
             for method in order:
-                tally = tallies[method.name]
-                if method.every == 1 or begin == 0:
-                    _ask(method, poses[max(len(tally.seconds) - 1, 0)], last[method.name])
-                for index in range(begin, min(begin + BLOCK, len(poses))):
-                    if index % method.every:
-                        continue
-                    # A slow one keeps to the first poses, and so has its last solution near by, too.
-                    pose = poses[len(tally.seconds)]
-                    answer, seconds, fault = _ask(method, pose, last[method.name])
-                    verdict = judge.verdict(pose, answer, seconds)
-                    tally.add(seconds, verdict, fault)
-                    if start is not None and verdict.outcome not in (Outcome.NOTHING, Outcome.OUTSIDE):
-                        last[method.name] = answer
+                indices = range(begin, min(begin + BLOCK, len(poses)))
+                count = sum(index % method.every == 0 for index in indices)
+                last[method.name] = _solve_block(method, tallies[method.name], judge, poses, count, last[method.name])
             if progress is not None:
                 progress(begin, len(poses))
     finally:
@@ -120,6 +109,26 @@ def take_turns(
     if progress is not None:
         progress(len(poses), len(poses))
     return tallies
+
+
+def _solve_block(
+    method: Method, tally: Tally, judge: Judge, poses: Array, count: int, start: Array | None
+) -> Array | None:
+    """Let a method solve the next so many poses; return where it stands then, None where it is given no starts."""
+    # A slow one keeps to the first poses, and so has its last answer near by, too.
+    done = len(tally.seconds)
+    if method.every == 1 or not done:
+        _ask(method, poses[max(done - 1, 0)], start)
+    asked = []
+    for pose in poses[done : done + count]:
+        answer, seconds, fault = _ask(method, pose, start)
+        asked.append((pose, answer, seconds, fault))
+        if start is not None and answer is not None:
+            start = answer
+    # Only now: judging goes through other code and numbers, too.
+    for pose, answer, seconds, fault in asked:
+        tally.add(seconds, judge.verdict(pose, answer, seconds), fault)
+    return start
 
 
 def _ask(method: Method, pose: Array, start: Array | None) -> tuple[Array | None, float, str]:
