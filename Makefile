@@ -40,7 +40,7 @@ lint: setup
 test: lint
 	@$(ENTER); python -m pytest $(TEST_ARGS)
 
-# What crisp_ik is compared with is not part of set-up: half a gigabyte that nothing else needs.
+# What crisp_ik is compared with is not part of set-up: hundreds of megabytes that nothing else needs.
 bench: setup
 	@scripts/peers.sh
 	@$(ENTER); python -m benchmarks $(BENCH_ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -19,12 +20,13 @@ def describe_machine() -> dict[str, Any]:
         system = platform.freedesktop_os_release()["PRETTY_NAME"]
     except (OSError, KeyError):
         system = platform.system()
+    kernel = re.match(r"[\d.]*", platform.release())[0]  # what follows may say whose machine it is
     return {
         "processor": _field("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
         "cores this process may use": cores(),
         "memory_gib": round(_memory() / 2**30, 1),
-        "system": f"{system}, {platform.system()} {platform.release()}, {platform.machine()}",
+        "system": f"{system}, {platform.system()} {kernel}, {platform.machine()}",
         "python": platform.python_version(),
         "libraries": {name: version_of(name) for name in LIBRARIES},
         "load_average_at_start": round(os.getloadavg()[0], 2),
