@@ -106,15 +106,15 @@ def check_pose(pose: ArrayLike, name: str = "pose") -> Array:
     pose = np.ascontiguousarray(pose, dtype=float)
     if pose.ndim < 2 or pose.shape[-2:] != (4, 4):
         raise InvalidInputError(name, f"shape {pose.shape}", "(..., 4, 4), homogeneous matrices")
-    row, fault = _first_fault(pose.reshape(-1, 4, 4))
-    if fault != _SOUND:
+    row, fault = first_fault(pose.reshape(-1, 4, 4))
+    if fault != SOUND:
         # Of many, the message names the one.
         label = name if pose.ndim == 2 else f"{name}[{', '.join(map(str, np.unravel_index(row, pose.shape[:-2])))}]"
         raise InvalidInputError(label, *_FAULTS[fault])
     return pose
 
 
-_SOUND, _NOT_FINITE, _NO_ROTATION, _LAST_ROW = 0, 1, 2, 3
+SOUND, _NOT_FINITE, _NO_ROTATION, _LAST_ROW = 0, 1, 2, 3
 _FAULTS = {
     _NOT_FINITE: ("a value that is not finite", "finite numbers"),
     _NO_ROTATION: ("an upper left block that is no rotation matrix", "orthonormal, determinant 1"),
@@ -123,13 +123,13 @@ _FAULTS = {
 
 
 @entry
-def _first_fault(poses):
-    """Row and kind of the first fault in poses (n, 4, 4); (-1, _SOUND) where there is none."""
+def first_fault(poses):
+    """Row and kind of the first fault in poses (n, 4, 4); (-1, SOUND) where there is none."""
     for row in range(poses.shape[0]):
         fault = _fault(poses[row])
-        if fault != _SOUND:
+        if fault != SOUND:
             return row, fault
-    return -1, _SOUND
+    return -1, SOUND
 
 
 @inlined
@@ -153,7 +153,7 @@ def _fault(pose):
         return _NO_ROTATION
     if not max(abs(pose[3, 0]), abs(pose[3, 1]), abs(pose[3, 2]), abs(pose[3, 3] - 1.0)) <= 1e-9:
         return _LAST_ROW
-    return _SOUND
+    return SOUND
 
 
 @inlined

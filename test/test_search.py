@@ -1,5 +1,8 @@
 """Requests by the thousand, and wishes about the answer: nearest the seed, no farther than so."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from oracles import TWO_LINK
@@ -7,6 +10,9 @@ from oracles import TWO_LINK
 from crisp_ik_ros import CRiSP, ModelBasedIK, RobotModel, Status
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
+from crisp_ik_ros.estimators.descent import descend
+from crisp_ik_ros.estimators.precompilation import compile_descent
+from crisp_ik_ros.estimators.search import search
 from crisp_ik_ros.estimators.starts import draw
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.kernels import GaussianKernel
@@ -180,3 +186,33 @@ def test_drawn_configurations_are_uniform_in_the_box_and_differ():
     np.testing.assert_allclose(np.cov(unit.T), np.eye(3) / 12.0, atol=0.005)
     draw(8, 0, lower, upper, out)
     assert not np.array_equal(out, drawn[0])
+
+
+def test_what_is_compiled_beside_the_search_is_what_it_calls(panda):
+    estimator = ModelBasedIK(panda)
+    estimator.solve(panda.forward_kinematics(panda.rest))
+    # By now it is in memory, or in the cache on the disk; other types would be in neither.
+    misses = sum(descend.stats.cache_misses.values())
+    compile_descent(estimator)
+    assert sum(descend.stats.cache_misses.values()) == misses
+    assert len(descend.signatures) == 1
+
+
+@pytest.mark.parametrize("again", [copy.deepcopy, lambda estimator: pickle.loads(pickle.dumps(estimator))])
+def test_copies_answer_alike(estimator, panda_samples, again):
+    pose = panda_samples.poses[3]
+    first = estimator.solve(pose)
+    np.testing.assert_array_equal(again(estimator).solve(pose).configuration, first.configuration)
+
+
+def test_read_only_arrays_are_nothing_new_to_the_compiler(panda):
+    estimator = ModelBasedIK(panda)
+    pose, seed = panda.forward_kinematics(panda.rest), np.array(panda.rest)
+    estimator.solve_path(pose[None], seed)
+    before = set(search.signatures)
+    for array in (pose, seed):
+        array.setflags(write=False)
+    assert estimator.solve(pose, seed).success
+    assert estimator.solve_path(pose[None], seed).success.all()
+    assert estimator.solve_many(pose[None], seed[None]).success.all()
+    assert set(search.signatures) == before

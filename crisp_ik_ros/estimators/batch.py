@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from crisp_ik_ros.estimators.descent import Wish
-from crisp_ik_ros.estimators.search import Knowledge, search
+from crisp_ik_ros.estimators.knowledge import KeptKnowledge
+from crisp_ik_ros.estimators.search import search
 from crisp_ik_ros.solvers.result import Answers
 from crisp_ik_ros.transforms import Array
 
@@ -19,24 +20,29 @@ PARTS = 8
 
 
 def search_on_threads(
-    knowledge: Knowledge, wish: Wish, poses: Array, seeds: Array, chained: bool, threads: int
-) -> Answers:
-    """Answer poses (n, 4, 4) as ``search`` does, on so many threads; a chain takes one."""
+    knowledge: KeptKnowledge, wish: Wish, poses: Array, seeds: Array, chained: bool, threads: int
+) -> Answers | None:
+    """Answer poses (n, 4, 4) as ``search`` does, on so many threads; a chain takes one.
+
+    Returns
+    -------
+    Answers, or None
+        None where a pose or a seed cannot be used.
+    """
     count = len(poses)
-    answers = Answers.empty(count, knowledge.task.lower.shape[0])
+    answers = Answers.empty(count, seeds.shape[1])
     threads = 1 if chained else min(threads, count // FEWEST_FOR_A_THREAD)
     if threads <= 1:
-        search(knowledge, wish, poses, seeds, chained, *answers)
-        return answers
+        return answers if search(knowledge, wish, poses, seeds, chained, answers.rows) else None
 
-    def part(rows: slice) -> None:
+    def part(rows: slice) -> bool:
         own = seeds[rows] if len(seeds) else seeds
-        search(knowledge, wish, poses[rows], own, False, *(field[rows] for field in answers))
+        return search(knowledge, wish, poses[rows], own, False, answers.rows[rows])
 
     bounds = np.linspace(0, count, min(PARTS * threads, count // FEWEST_FOR_A_THREAD) + 1).astype(int)
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(part, map(slice, bounds[:-1], bounds[1:])))
-    return answers
+        sound = list(pool.map(part, map(slice, bounds[:-1], bounds[1:])))
+    return answers if all(sound) else None
 
 
 def cores() -> int:

@@ -193,7 +193,7 @@ class CRiSP(InverseKinematics):
         """
         self._check_fitted()
         pose = check_pose(pose)
-        learned = self._prepared().learned
+        learned = self._prepared()[0].learned
         row = np.empty(len(learned.coefficients))
         regress(learned, pose, row)
         total, moment, constant = row[0], row[1 : -1 - self.robot.dof], row[-1 - self.robot.dof]

@@ -15,7 +15,7 @@ from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Loss
 from crisp_ik_ros.robots.chain import frames
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.lbfgsb import lbfgsb
-from crisp_ik_ros.solvers.levenberg_marquardt import EVALUATE, State, advance, make_state, start
+from crisp_ik_ros.solvers.levenberg_marquardt import AT_BEST, EVALUATE, State, advance, make_state, start
 from crisp_ik_ros.transforms import Array, compiled_nearest_rotation, compiled_rotation_logarithm
 
 # With the prior on, a step this small ends the first phase: it only chooses among the solutions of the task [rad].
@@ -85,7 +85,7 @@ class Decoder:
         for weight, smallest_step in phases:
             evaluations += minimise(
                 self._task, problem.goal, problem.target, initial, problem.posture, weight, smallest_step, LIMIT,
-                np.inf, self._state, self._work,
+                np.inf, False, self._state, self._work,
             )  # fmt: skip
             initial = self._state.best
         configuration = self.robot.confined(self._state.best)
@@ -114,15 +114,19 @@ class Decoder:
 
 
 @innermost
-def minimise(task, goal, target, initial, prior, prior_weight, smallest_step, limit, hopeless, state, work):
+def minimise(task, goal, target, initial, prior, prior_weight, smallest_step, limit, hopeless, resumes, state, work):
     """Minimise |phi(y; goal) - target|^2 + prior_weight^2 |y - prior|^2, leaving the answer in ``state.best``.
 
-    A start that hardly gets on while its cost is above ``hopeless`` is abandoned. Returns the number of evaluations.
+    A start that hardly gets on while its cost is above ``hopeless`` is abandoned. One that ``resumes`` begins at the
+    ``state.best`` of the last, with the same memory. Returns the number of evaluations.
     """
+    known = resumes and state.scalars[AT_BEST] == 1.0
     start(state, initial, prior, smallest_step, hopeless)
     status = EVALUATE
     while status == EVALUATE:
-        evaluate(task.code, task.chain, task.weights, goal, state.y, target, work)
+        if not known:
+            evaluate(task.code, task.chain, task.weights, goal, state.y, target, work)
+        known = False
         status = advance(state, work.residual, work.jacobian, prior_weight, limit)
     return int(state.scalars[3])
 

@@ -91,7 +91,7 @@ def make_run(task, samples, configurations):
     vectors, matrices = np.zeros((15, joints)), np.zeros((4, joints, joints))
     state = State(
         vectors[0], vectors[1], vectors[2], vectors[3], vectors[4], vectors[5], vectors[6], matrices[0], matrices[1],
-        np.zeros(7),
+        np.zeros(8),
     )  # fmt: skip
     tall, squares, threes = np.zeros((rows, joints)), np.zeros((2, 4, 4)), np.zeros((3, 3, 3))
     work = Workspace(
@@ -100,7 +100,7 @@ def make_run(task, samples, configurations):
     )  # fmt: skip
     return Run(
         np.zeros((4, 4)), np.zeros(rows), vectors[7], vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2),
-        np.zeros(4), np.zeros(2, np.int64), np.zeros(samples), np.zeros(configurations), state, work,
+        np.zeros(4), np.zeros(2, np.int64), np.empty(samples), np.empty(configurations), state, work,
     )  # fmt: skip
 
 
@@ -113,15 +113,15 @@ def descend(task, wish, run, posture, weight, kind):
     hopeless = run.figures[3] if kind in (NEAR, ANYWHERE) else np.inf
     anywhere = kind == ANYWHERE and weight > 0.0
     phase = _REACH if anywhere else _PULL if weight > 0.0 and kind != BEST else _SETTLE
-    initial, first = run.initial, np.inf
+    initial, first, resumes = run.initial, np.inf, False
     while True:
         pulls = phase == _PULL
         run.counts[0] += minimise(
             task, run.pose, run.target, initial, posture, weight if pulls else 0.0, PRIOR_STEP if pulls else TASK_STEP,
-            PULLS if pulls and anywhere else LIMIT, np.inf if pulls else hopeless, state, run.work,
+            PULLS if pulls and anywhere else LIMIT, np.inf if pulls else hopeless, resumes, state, run.work,
         )  # fmt: skip
         if pulls:
-            initial, phase = state.best, _SETTLE
+            initial, phase, resumes = state.best, _SETTLE, True
             continue
         assign(run.trial, state.best)
         confine(run.trial, task.lower, task.upper, task.continuous)

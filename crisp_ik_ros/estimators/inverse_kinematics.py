@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,10 +13,10 @@ from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.batch import cores, search_on_threads
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.estimators.descent import Wish
+from crisp_ik_ros.estimators.knowledge import KeptKnowledge, Knowledge, keep
 from crisp_ik_ros.estimators.prediction import Learned, expect, nothing_learned
-from crisp_ik_ros.estimators.reference_search import search_by_lbfgsb
+from crisp_ik_ros.estimators.reference_search import one_by_one, search_by_lbfgsb
 from crisp_ik_ros.estimators.requests import ANY_STEP, check_poses, check_seeds, check_step
-from crisp_ik_ros.estimators.search import Knowledge
 from crisp_ik_ros.estimators.starts import make_table
 from crisp_ik_ros.estimators.task import make_task
 from crisp_ik_ros.losses.loss import Loss
@@ -43,7 +43,7 @@ class InverseKinematics:
     random_state: int
     null_space_weight: float = 0.0
     solver: str = "levenberg_marquardt"
-    _knowledge: Knowledge | None = None
+    _gathered: tuple[Knowledge, KeptKnowledge] | None = None
 
     def solve(
         self,
@@ -84,11 +84,20 @@ class InverseKinematics:
         InvalidInputError
             When the pose, the seed, the timeout or the step cannot be used.
         """
-        pose = check_pose(pose)
+        pose = np.array(pose, dtype=float, order="C")
         if pose.shape != (4, 4):
             raise InvalidInputError("pose", f"shape {pose.shape}", "(4, 4); solve_path and solve_many take many")
-        seeds = None if seed is None else self.check_seed(seed)[None]
-        return self._answers(pose[None], seeds, False, timeout, nearest, largest_step).first()
+        start = None if seed is None else np.array(seed, dtype=float, order="C")
+        if start is not None and start.shape != (self.robot.dof,):
+            start = self.check_seed(start)
+        seeds = None if start is None else start[None]
+        answers = self._answers(pose[None], seeds, False, timeout, nearest, largest_step)
+        if answers is None:
+            # The search has looked at them already, and says no more than that.
+            check_pose(pose)
+            self.check_seed(self.robot.rest if seed is None else seed)
+            raise AssertionError("the search refused what can be used")
+        return answers.first()
 
     def solve_path(
         self,
@@ -124,7 +133,7 @@ class InverseKinematics:
             When the poses, the seed, the timeout or the step cannot be used.
         """
         seeds = None if seed is None else self.check_seed(seed)[None]
-        return self._answers(check_poses(poses), seeds, True, timeout, nearest, largest_step).together()
+        return self._checked_answers(poses, seeds, True, timeout, nearest, largest_step).together()
 
     def solve_many(
         self,
@@ -169,7 +178,7 @@ class InverseKinematics:
         threads = cores() if threads is None else threads
         if not (isinstance(threads, (int, np.integer)) and threads >= 1):
             raise InvalidInputError("threads", repr(threads), "a whole number of at least 1, or None")
-        return self._answers(poses, seeds, False, timeout, nearest, largest_step, int(threads)).together()
+        return self._checked_answers(poses, seeds, False, timeout, nearest, largest_step, int(threads)).together()
 
     def errors(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
         """How far, as the estimator believes, configurations (n, J) put the tool from poses (n, 4, 4).
@@ -203,7 +212,7 @@ class InverseKinematics:
 
     def _problem(self, pose: Array) -> Problem | None:
         """Return the problem for a pose; None where nothing is known of it."""
-        task, learned, _ = self._prepared()
+        task, learned, _ = self._prepared()[0]
         target, posture = np.empty(self._loss.dimension(self.robot.dof)), np.empty(self.robot.dof)
         known, weight, support, source = expect(task, learned, self.null_space_weight, pose, target, posture)
         return Problem(pose, target, posture, weight, support, SOURCES[source]) if known else None
@@ -216,7 +225,7 @@ class InverseKinematics:
     def _search(self, pose: Array, seed: Array | None, deadline: float) -> IKResult:
         """Answer one request by other means than the compiled search."""
         return search_by_lbfgsb(
-            self._prepared(), self._wish(self.timeout), self._problem(pose), self.robot, self._loss,
+            self._prepared()[0], self._wish(self.timeout), self._problem(pose), self.robot, self._loss,
             self._starts(pose, seed), deadline,
         )  # fmt: skip
 
@@ -229,7 +238,8 @@ class InverseKinematics:
         nearest: bool,
         largest_step: ArrayLike | None,
         threads: int = 1,
-    ) -> Answers:
+    ) -> Answers | None:
+        """Answer poses (n, 4, 4) from seeds (n, J), (1, J) or none; None where one of them cannot be used."""
         timeout = self.timeout if timeout is None else timeout
         if not 0.0 < timeout < np.inf:
             raise InvalidInputError("timeout", timeout, "a finite number of seconds above 0")
@@ -238,23 +248,25 @@ class InverseKinematics:
         if not self._compiled:
             if nearest or largest_step is not None:
                 raise InvalidInputError("solver", "no bound on the distance from the seed", "levenberg_marquardt")
-            return self._answers_one_by_one(poses, seeds, chained, timeout)
-        knowledge = self._prepared()
+            starts = None if seeds is None else check_seeds(self.robot, seeds, "seed", seeds.shape)
+            return one_by_one(self._search, check_pose(poses), starts, chained, timeout, self.robot.rest)
         wish = self._wish(timeout, nearest, ANY_STEP if largest_step is None else check_step(self.robot, largest_step))
         starts = np.empty((0, self.robot.dof)) if seeds is None else seeds
-        return search_on_threads(knowledge, wish, poses, starts, chained, threads)
+        return search_on_threads(self._prepared()[1], wish, poses, starts, chained, threads)
 
-    def _answers_one_by_one(self, poses: Array, seeds: Array | None, chained: bool, timeout: float) -> Answers:
-        last, results = None, []
-        for row, pose in enumerate(poses):
-            if seeds is not None and (row == 0 or not chained):
-                last = seeds[row]
-            results.append(self._search(pose, last, time.monotonic() + timeout))
-            if chained and results[-1].success:
-                last = results[-1].configuration
-        answers = Answers.from_results(results, self.robot.dof)
-        if chained:
-            answers.hold(self.robot.rest if seeds is None else seeds[0])
+    def _checked_answers(
+        self,
+        poses: ArrayLike,
+        seeds: Array | None,
+        chained: bool,
+        timeout: float | None,
+        nearest: bool,
+        largest_step: ArrayLike | None,
+        threads: int = 1,
+    ) -> Answers:
+        """Answer poses (n, 4, 4) from seeds that are checked."""
+        answers = self._answers(check_poses(poses), seeds, chained, timeout, nearest, largest_step, threads)
+        assert answers is not None
         return answers
 
     def _wish(self, timeout: float, nearest: bool = False, largest_step: Array = ANY_STEP) -> Wish:
@@ -269,17 +281,22 @@ class InverseKinematics:
             largest_step,
         )
 
-    def _prepared(self) -> Knowledge:
-        """Return what compiled code needs to know, gathered at the first request."""
-        if self._knowledge is None:
+    def _prepared(self) -> tuple[Knowledge, KeptKnowledge]:
+        """Return what compiled code needs to know, and that in its hands, gathered at the first request."""
+        if self._gathered is None:
             with _MAKING:
-                if self._knowledge is None:
-                    task = make_task(self.robot, self._loss)
-                    self._knowledge = Knowledge(task, self._learned(), make_table(self.robot, self.random_state))
-        return self._knowledge
+                if self._gathered is None:
+                    table = make_table(self.robot, self.random_state)
+                    knowledge = Knowledge(make_task(self.robot, self._loss), self._learned(), table)
+                    self._gathered = knowledge, keep(knowledge)
+        return self._gathered
 
     def _forget_compiled(self) -> None:
-        self._knowledge = None
+        self._gathered = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # For copies and pickles, which cannot have what compiled code holds.
+        return {**self.__dict__, "_gathered": None}
 
     def _tolerances(self) -> tuple[float, float]:
         """Largest position [m] and orientation [rad] error of an answer."""

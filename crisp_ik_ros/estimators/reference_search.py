@@ -1,19 +1,20 @@
-"""The search with SciPy's L-BFGS-B, the paper's solver: the reference that the compiled one is held to."""
+"""Searches that are not compiled: with SciPy's L-BFGS-B, the reference that the compiled one is held to, and others."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.estimators.descent import Wish
+from crisp_ik_ros.estimators.knowledge import Knowledge
 from crisp_ik_ros.estimators.prediction import Expectation, support_at
-from crisp_ik_ros.estimators.search import STARTS_FOR_A_VERDICT, Knowledge
+from crisp_ik_ros.estimators.search import STARTS_FOR_A_VERDICT
 from crisp_ik_ros.losses.loss import RADIANS, Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.solvers.result import SOURCES, IKResult, Status
+from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, Status
 from crisp_ik_ros.transforms import Array
 
 
@@ -49,3 +50,28 @@ def search_by_lbfgsb(
     return IKResult(
         best[0], success, Status.SUCCESS if success else failure, best[1], best[2], support, evaluations, problem.source
     )
+
+
+def one_by_one(
+    search: Callable[[Array, Array | None, float], IKResult],
+    poses: Array,
+    seeds: Array | None,
+    chained: bool,
+    timeout: float,
+    rest: Array,
+) -> Answers:
+    """Answer poses (n, 4, 4) by a search that takes one pose, its seed and the deadline [s, ``time.monotonic``].
+
+    Each for itself, or each from the last solution, as the compiled search does.
+    """
+    last, results = None, []
+    for row, pose in enumerate(poses):
+        if seeds is not None and (row == 0 or not chained):
+            last = seeds[row]
+        results.append(search(pose, last, time.monotonic() + timeout))
+        if chained and results[-1].success:
+            last = results[-1].configuration
+    answers = Answers.from_results(results, len(rest))
+    if chained:
+        answers.hold(rest if seeds is None else seeds[0])
+    return answers

@@ -10,6 +10,8 @@ from crisp_ik_ros.robots.limits import INSIDE, NOT_FINITE, first_outside
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
 
+# A seed may be this far outside the limits, and is moved onto them [rad or m].
+SEED_SLACK = 1e-6
 # A bound on the joints' steps that is none.
 ANY_STEP = np.zeros(0)
 
@@ -19,10 +21,13 @@ def check_poses(poses: ArrayLike) -> Array:
     poses = check_pose(poses, "poses")
     if poses.ndim != 3:
         raise InvalidInputError("poses", f"shape {poses.shape}", "(n, 4, 4)")
-    return poses
+    # Read-only arrays are another type to compiled code, which would be compiled anew.
+    return poses if poses.flags.writeable else poses.copy()
 
 
-def check_seeds(robot: RobotModel, seeds: ArrayLike, name: str, shape: tuple[int, ...], slack: float = 1e-6) -> Array:
+def check_seeds(
+    robot: RobotModel, seeds: ArrayLike, name: str, shape: tuple[int, ...], slack: float = SEED_SLACK
+) -> Array:
     """Seeds of a shape, (J,) or (n, J), within the limits; continuous joints are turned.
 
     ``slack`` [rad or m] beyond a limit is clipped.

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from crisp_ik_ros.compiled import allocating, assign, entry, inlined, innermost
 from crisp_ik_ros.estimators.clock import seconds
 from crisp_ik_ros.estimators.descent import ANYWHERE, BEST, NEAR, SEED, descend, judge, make_run, out_of_reach
-from crisp_ik_ros.estimators.prediction import Learned, expect, support_at
-from crisp_ik_ros.estimators.starts import Table, draw, squared_distances, take_nearest
-from crisp_ik_ros.estimators.task import Task
+from crisp_ik_ros.estimators.prediction import expect, support_at
+from crisp_ik_ros.estimators.requests import SEED_SLACK
+from crisp_ik_ros.estimators.starts import draw, squared_distances, take_nearest
 from crisp_ik_ros.losses.loss import RADIANS
 from crisp_ik_ros.regression.kernels import write_features
-from crisp_ik_ros.robots.limits import distance_between
-from crisp_ik_ros.solvers.result import NO_SOLUTION, NOMINAL, STEP_TOO_LARGE, SUCCESS, TIMED_OUT
+from crisp_ik_ros.robots.limits import INSIDE, distance_between, first_outside
+from crisp_ik_ros.solvers.result import (
+    ITERATIONS,
+    NO_SOLUTION,
+    NOMINAL,
+    ORIENTATION_ERROR,
+    POSITION_ERROR,
+    SOURCE,
+    STATUS,
+    STEP_TOO_LARGE,
+    SUCCESS,
+    SUPPORT,
+    TIMED_OUT,
+)
+from crisp_ik_ros.transforms import SOUND, first_fault
 
 # Fewer starts than this within the timeout, and the answer is "timed out" rather than "no solution".
 STARTS_FOR_A_VERDICT = 8
@@ -29,41 +40,38 @@ STARTS_WITHIN_STEP = 8
 SEED_WEIGHT = 0.03
 
 
-class Knowledge(NamedTuple):
-    """All that an estimator knows, for compiled code."""
-
-    task: Task
-    learned: Learned
-    table: Table
-
-
 @entry
-def search(knowledge, wish, poses, seeds, chained, configurations, numbers, codes):
-    """Answer poses (n, 4, 4) into the fields of ``Answers``: each pose for itself, or each from the last solution.
+def search(kept, wish, poses, seeds, chained, answers):
+    """Answer poses (n, 4, 4) into the rows of ``Answers``: each pose for itself, or each from the last solution.
 
-    ``seeds`` are (n, J), or none (0, J); ``chained``, at most one. All are as ``check_pose`` and ``check_seed`` return
-    them.
+    ``seeds`` are (n, J), or none (0, J); ``chained``, at most one. Seeds are moved into the limits in place. Returns
+    False, and answers nothing, where ``check_poses`` or ``check_seeds`` would refuse one.
     """
-    task = knowledge.task
+    knowledge = kept.knowledge
+    task, joints = knowledge.task, knowledge.task.lower.shape[0]
+    if first_fault(poses)[1] != SOUND:
+        return False
+    if first_outside(seeds, task.lower, task.upper, task.continuous, SEED_SLACK)[1] != INSIDE:
+        return False
     run = make_run(task, knowledge.learned.configurations.shape[0], knowledge.table.configurations.shape[0])
     clock, last, seeded = np.zeros(2, np.int64), task.rest.copy(), seeds.shape[0] > 0
     for row in range(poses.shape[0]):
         deadline = seconds(clock) + wish.timeout
         if seeded and (row == 0 or not chained):
             assign(last, seeds[row])
-        _answer(knowledge, wish, run, poses[row], last, seeded, deadline, clock, numbers[row], codes[row])
-        assign(configurations[row], run.best)
-        if chained and codes[row, 0] == SUCCESS:
+        _answer(knowledge, wish, run, poses[row], last, seeded, deadline, clock, answers[row])
+        if chained and answers[row, joints + STATUS] == SUCCESS:
             assign(last, run.best)
             seeded = True
         elif chained:
-            assign(configurations[row], last)
+            assign(answers[row], last)
+    return True
 
 
 @inlined
-def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, numbers, codes):
-    """Answer one pose: the configuration is left in ``run.best``."""
-    task, learned = knowledge.task, knowledge.learned
+def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, answer):
+    """Answer one pose: the configuration is left in ``run.best`` too."""
+    task, learned, joints = knowledge.task, knowledge.learned, knowledge.task.lower.shape[0]
     for i in range(4):
         assign(run.pose[i], pose[i])
     assign(run.best, seed)
@@ -76,11 +84,13 @@ def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, numbers, 
             _return(task, wish, run, seed)
         else:
             status = _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock)
-    numbers[0], numbers[1] = run.figures[1], run.figures[2]
-    numbers[2] = support_at(task, learned.scatter, expectation, run.posture, run.best)
-    codes[0], codes[1], codes[2] = status, run.counts[0], expectation.source
-    if not expectation.known:
-        numbers[2], codes[2] = 0.0, NOMINAL
+    assign(answer, run.best)
+    answer[joints + POSITION_ERROR], answer[joints + ORIENTATION_ERROR] = run.figures[1], run.figures[2]
+    answer[joints + STATUS], answer[joints + ITERATIONS] = status, run.counts[0]
+    answer[joints + SUPPORT], answer[joints + SOURCE] = 0.0, NOMINAL
+    if expectation.known:
+        answer[joints + SUPPORT] = support_at(task, learned.scatter, expectation, run.posture, run.best)
+        answer[joints + SOURCE] = expectation.source
 
 
 @innermost

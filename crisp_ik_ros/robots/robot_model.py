@@ -205,7 +205,8 @@ class RobotModel:
             raise InvalidInputError(name, f"shape {q.shape}", f"(..., {self.dof}), one value for each of {names}")
         if not np.isfinite(q).all():
             raise InvalidInputError(name, "a value that is not finite", "finite numbers")
-        return q
+        # Read-only arrays are another type to compiled code, which would be compiled anew.
+        return q if q.flags.writeable else q.copy()
 
     def _check_rest(self, rest: ArrayLike) -> Array:
         return np.clip(self.check_configuration(rest, "rest"), self.lower, self.upper)

@@ -21,6 +21,7 @@ EVALUATE, CONVERGED, EXHAUSTED, ABANDONED = 0, 1, 2, 3
 # Positions in State.scalars.
 _COST, _DAMPING, _GROWTH, _EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
 _HOPELESS, _REFERENCE = 5, 6
+AT_BEST = 7
 
 # Half the squared residual at which there is nothing left to gain: 1e-10 m or rad.
 COST_FLOOR = 0.5e-20
@@ -38,9 +39,10 @@ class State(NamedTuple):
     y, best, gradient, step, prior, lower, upper : (J,)
     normal, factor : (J, J)
         Gauss-Newton matrix at ``best``, and scratch memory.
-    scalars : (7,)
+    scalars : (8,)
         Cost at ``best``, damping, its growth, number of evaluations, step [rad] below which to stop, cost above which
-        a start that stalls is abandoned, cost when that was last looked at.
+        a start that stalls is abandoned, cost when that was last looked at, and 1 where the last evaluation was of
+        ``best``.
     """
 
     y: Array
@@ -68,7 +70,7 @@ def make_state(lower: Array, upper: Array) -> State:
         upper=np.array(upper, dtype=float),
         normal=np.zeros((dof, dof)),
         factor=np.zeros((dof, dof)),
-        scalars=np.zeros(7),
+        scalars=np.zeros(8),
     )
 
 
@@ -108,6 +110,7 @@ def advance(state, residual, jacobian, prior_weight, limit):
         cost += weight * (y[j] - prior[j]) ** 2
     cost *= 0.5
     scalars[_EVALUATIONS] += 1.0
+    scalars[AT_BEST] = 1.0 if cost < scalars[_COST] else 0.0
     if cost < scalars[_COST]:
         # Nielsen's update: damping falls after a good step, and rises ever faster after bad ones.
         if scalars[_COST] < np.inf:

@@ -25,6 +25,9 @@ STATUSES = tuple(Status)
 SOURCES = ("learned", "blended", "nominal")
 SUCCESS, NO_SOLUTION, TIMED_OUT, STEP_TOO_LARGE = range(4)
 LEARNED, BLENDED, NOMINAL = range(3)
+# Columns of ``Answers.rows`` behind the configuration.
+POSITION_ERROR, ORIENTATION_ERROR, SUPPORT, STATUS, SOURCE, ITERATIONS = range(6)
+COLUMNS = 6
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,7 @@ class SolverResult:
     converged: bool
 
 
-@dataclass(frozen=True)
-class IKResult:
+class IKResult(NamedTuple):
     """Answer to one inverse-kinematics request.
 
     Attributes
@@ -120,65 +122,66 @@ class Answers(NamedTuple):
 
     Attributes
     ----------
-    configurations : (n, J)
-    numbers : (n, 3)
-        Position error [m], orientation error [rad], support.
-    codes : (n, 3) int64
-        Status, iterations, source.
+    rows : (n, J + 6)
+        Configuration; then, counted from J: errors [m, rad], support, codes of status and source, iterations.
     """
 
-    configurations: Array
-    numbers: Array
-    codes: np.ndarray
+    rows: Array
 
     @classmethod
     def empty(cls, count: int, dof: int) -> Answers:
         """Room for the answers to ``count`` poses."""
-        return cls(np.empty((count, dof)), np.empty((count, 3)), np.empty((count, 3), dtype=np.int64))
+        return cls(np.empty((count, dof + COLUMNS)))
 
     @classmethod
     def from_results(cls, results: list[IKResult], dof: int) -> Answers:
         """Gather single answers."""
         answers = cls.empty(len(results), dof)
-        for row, result in enumerate(results):
-            answers.configurations[row] = result.configuration
-            answers.numbers[row] = result.position_error, result.orientation_error, result.support
-            answers.codes[row] = STATUSES.index(result.status), result.iterations, SOURCES.index(result.source)
+        for row, result in zip(answers.rows, results, strict=True):
+            row[:dof] = result.configuration
+            row[dof:] = (
+                result.position_error,
+                result.orientation_error,
+                result.support,
+                STATUSES.index(result.status),
+                SOURCES.index(result.source),
+                result.iterations,
+            )
         return answers
 
     def hold(self, first: Array) -> None:
         """Give a pose that was not solved the configuration of the one before it, the first of all ``first`` (J,)."""
-        last = first
-        for row, status in enumerate(self.codes[:, 0]):
-            if status != SUCCESS:
-                self.configurations[row] = last
-            last = self.configurations[row]
+        last, dof = first, len(first)
+        for row in self.rows:
+            if row[dof + STATUS] != SUCCESS:
+                row[:dof] = last
+            last = row[:dof]
 
     def first(self) -> IKResult:
         """Return the only answer there is."""
-        (position, orientation, support), (status, iterations, source) = (
-            self.numbers[0].tolist(),
-            self.codes[0].tolist(),
-        )
+        row = self.rows[0]
+        position, orientation, support, status, source, iterations = row[-COLUMNS:].tolist()
         return IKResult(
-            self.configurations[0],
+            row[:-COLUMNS],
             status == SUCCESS,
-            STATUSES[status],
+            STATUSES[int(status)],
             position,
             orientation,
             support,
-            iterations,
-            SOURCES[source],
+            int(iterations),
+            SOURCES[int(source)],
         )
 
     def together(self) -> PathResult:
         """Return all of them."""
+        configurations = np.ascontiguousarray(self.rows[:, :-COLUMNS])
+        positions, orientations, supports, status, source, _ = self.rows[:, -COLUMNS:].T.copy()
         return PathResult(
-            configurations=self.configurations,
-            success=self.codes[:, 0] == SUCCESS,
-            status=tuple(STATUSES[code] for code in self.codes[:, 0].tolist()),
-            position_errors=self.numbers[:, 0].copy(),
-            orientation_errors=self.numbers[:, 1].copy(),
-            supports=self.numbers[:, 2].copy(),
-            sources=tuple(SOURCES[code] for code in self.codes[:, 2].tolist()),
+            configurations=configurations,
+            success=status == SUCCESS,
+            status=tuple([STATUSES[code] for code in status.astype(int).tolist()]),
+            position_errors=positions,
+            orientation_errors=orientations,
+            supports=supports,
+            sources=tuple([SOURCES[code] for code in source.astype(int).tolist()]),
         )
