@@ -66,7 +66,7 @@ def test_large_sums_are_kept_once(monkeypatch):
     term = terms()["gram"]
     monkeypatch.setattr(sums, "available_threads", lambda: 3)
     monkeypatch.setattr(sums, "LARGE", 10)
-    monkeypatch.setattr(GramTerm, "add", lambda self, poses, targets, totals: made.append(id(totals[0])))
+    monkeypatch.setattr(GramTerm, "add", lambda self, poses, targets, totals, memory: made.append(id(totals[0])))
     local_sums(term, POSES, TARGETS, 10)
     assert len(made) == 13
     assert len(set(made)) == 1

@@ -8,6 +8,7 @@ from scipy.linalg.blas import dtrsm
 from scipy.linalg.lapack import dpotrf
 
 from crisp_ik_ros.errors import RegressionError
+from crisp_ik_ros.regression.blas import add_gram, solve_lower_from_right, subtract_product
 from crisp_ik_ros.transforms import Array
 
 # Largest jitter, relative to the mean diagonal, that is added to a kernel matrix that rounding has made indefinite.
@@ -88,13 +89,14 @@ def _factorise_lower(matrix: Array) -> bool:
     count = len(matrix)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
-        left = matrix[start:stop, :start]
-        square, info = dpotrf(matrix[start:stop, start:stop] - left @ left.T, lower=1, clean=1, overwrite_a=1)
+        left, square = matrix[start:stop, :start], matrix[start:stop, start:stop]
+        add_gram(left, square, -1.0)
+        triangle, info = dpotrf(square, lower=1, clean=1)
         if info != 0:
             return False
+        square[:] = triangle + np.triu(square, 1)
         for first in range(stop, count, ROWS):
             rows = slice(first, min(first + ROWS, count))
-            panel = matrix[rows, start:stop] - matrix[rows, :start] @ left.T
-            matrix[rows, start:stop] = dtrsm(1.0, square, panel, side=1, lower=1, trans_a=1)
-        matrix[start:stop, start:stop] = square + np.triu(matrix[start:stop, start:stop], 1)
+            subtract_product(matrix[rows, :start], left, matrix[rows, start:stop])
+            solve_lower_from_right(square, matrix[rows, start:stop])
     return True

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from crisp_ik_ros.errors import MissingDependencyError, RegressionError
-from crisp_ik_ros.regression.sums import Rows, Sums, Term, local_sums, read, slices
+from crisp_ik_ros.regression.sums import Rows, Sums, Term, local_sums, read, scratch, slices
 from crisp_ik_ros.transforms import Array
 
 # Chunks in one task: as many as make sending a sum back cheap beside computing it.
@@ -84,7 +84,7 @@ def _cluster_sums(client: Any, term: Term, poses: Rows, targets: Rows, chunk: in
 
 
 def _task(term: Term, block: tuple[Array, Array], chunk: int) -> tuple[Array, ...]:
-    totals = term.zeros()
+    totals, memory = term.zeros(), scratch(term, min(chunk, len(block[0])))
     for rows in slices(len(block[0]), chunk):
-        term.add(block[0][rows], block[1][rows], totals)
+        term.add(block[0][rows], block[1][rows], totals, memory)
     return totals

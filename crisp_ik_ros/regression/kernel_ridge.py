@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
 import numpy as np
@@ -10,6 +11,7 @@ from crisp_ik_ros.errors import InvalidInputError, NotFittedError
 from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
+from crisp_ik_ros.regression.threads import available_threads
 from crisp_ik_ros.transforms import Array
 
 
@@ -61,7 +63,7 @@ class KernelRidge:
         """
         check_regression_input(poses, targets, self.penalty)
         self.centers_ = self.kernel.features(poses[:])
-        matrix = self.kernel.matrix(self.centers_, self.centers_)
+        matrix = _kernel_matrix(self.kernel, self.centers_)
         matrix[np.diag_indices_from(matrix)] += len(poses) * self.penalty
         self._factor, self.jitter_ = factorise(matrix)
         self.coefficients_ = np.ascontiguousarray(solve_factorised(self._factor, targets[:]))
@@ -96,6 +98,21 @@ class KernelRidge:
             raise NotFittedError("scores exist only after fit")
         row = self.kernel.matrix(self.centers_, self.kernel.features(poses))
         return solve_factorised(self._factor, row).T
+
+
+def _kernel_matrix(kernel: Kernel, features: Array) -> Array:
+    """Kernel matrix (n, n) of features (n, D) with themselves, in as many threads as linear algebra may use."""
+    matrix, threads = np.empty((len(features), len(features))), available_threads()
+
+    def fill(rows: slice) -> None:
+        kernel.matrix(features[rows], features, matrix[rows])
+
+    if threads == 1:
+        fill(slice(None))
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, slices(len(features), CHUNK)))
+    return matrix
 
 
 def predict(regression: Regression, poses: Array) -> Array:

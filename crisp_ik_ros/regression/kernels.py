@@ -63,8 +63,8 @@ class Kernel:
         """Length scales (2,) of position [m] and orientation [rad]."""
         return np.array([self.position_length_scale, self.orientation_length_scale])
 
-    def matrix(self, features: Array, others: Array) -> Array:
-        """Kernel matrix (n, m) of features (n, D) and (m, D)."""
+    def matrix(self, features: Array, others: Array, out: Array | None = None) -> Array:
+        """Kernel matrix (n, m) of features (n, D) and (m, D), in the memory ``out`` (n, m) where that is given."""
         raise NotImplementedError
 
     def diagonal(self, features: Array) -> Array:
@@ -95,9 +95,9 @@ class GaussianKernel(Kernel):
     name = "gaussian"
     profile = GAUSSIAN
 
-    def matrix(self, features: Array, others: Array) -> Array:
+    def matrix(self, features: Array, others: Array, out: Array | None = None) -> Array:
         """Kernel matrix (n, m)."""
-        matrix = squared_distances(features, others)
+        matrix = squared_distances(features, others, out)
         matrix *= -0.5
         return np.exp(matrix, out=matrix)
 
@@ -108,9 +108,9 @@ class LaplacianKernel(Kernel):
     name = "laplacian"
     profile = LAPLACIAN
 
-    def matrix(self, features: Array, others: Array) -> Array:
+    def matrix(self, features: Array, others: Array, out: Array | None = None) -> Array:
         """Kernel matrix (n, m)."""
-        matrix = squared_distances(features, others)
+        matrix = squared_distances(features, others, out)
         np.sqrt(matrix, out=matrix)
         np.negative(matrix, out=matrix)
         return np.exp(matrix, out=matrix)
@@ -122,9 +122,9 @@ class LinearKernel(Kernel):
     name = "linear"
     profile = LINEAR
 
-    def matrix(self, features: Array, others: Array) -> Array:
+    def matrix(self, features: Array, others: Array, out: Array | None = None) -> Array:
         """Kernel matrix (n, m)."""
-        return features @ others.T
+        return np.matmul(features, others.T, out=out)
 
     def diagonal(self, features: Array) -> Array:
         """Squared norms (n,)."""
@@ -149,13 +149,13 @@ def make_kernel(
     return KERNELS[name](position_length_scale, orientation_length_scale, orientation)
 
 
-def squared_distances(features: Array, others: Array) -> Array:
-    """Squared Euclidean distances (n, m) of features (n, D) and (m, D), summed difference by difference.
+def squared_distances(features: Array, others: Array, out: Array | None = None) -> Array:
+    """Squared Euclidean distances (n, m) of features (n, D) and (m, D), summed difference by difference, in ``out``.
 
     The expansion |x|^2 - 2 x.y + |y|^2 would take a matrix product instead, but cancels where the features are close to
     each other, and smooth kernels with small ridges live on just those differences.
     """
-    distances = np.empty((len(features), len(others)))
+    distances = np.empty((len(features), len(others))) if out is None else out
     _write_squared_distances(np.ascontiguousarray(features), np.ascontiguousarray(others.T), distances)
     return distances
 
