@@ -22,6 +22,8 @@ TARGET = "#1f6f8b"
 # Lines of curves that are not ours.
 SHADES = ("#4c72b0", "#dd8452", "#55a868", "#8172b3", "#937860", "#64b5cd", "#7f7f7f", "#d9b44a")
 DPI = 150
+# Behind notes that a line may cross.
+PLAIN = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none"}
 
 
 def draw_times(methods: dict[str, dict[str, Any]], path: Path, title: str, targets: dict[str, float]) -> None:
@@ -38,7 +40,7 @@ def draw_times(methods: dict[str, dict[str, Any]], path: Path, title: str, targe
         if row["solved"] < 1.0:
             note += f"   {100.0 * row['solved']:.3g} % solved within 5 ms"
         end = max(row["p99_us"], row["median_us"])
-        axes.annotate(note, (end, place), (7, 0), textcoords="offset points", va="center", fontsize=8)
+        axes.annotate(note, (end, place), (7, 0), textcoords="offset points", va="center", fontsize=8, bbox=PLAIN)
     values = [value for row in rows for value in (row["median_us"], row["p99_us"])]
     axes.set_xscale("log")
     axes.set_xlim(0.5 * min(values), max(values) * (max(values) / min(values)) ** 0.52)  # room for the notes
@@ -79,7 +81,7 @@ def draw_solved(result: dict[str, Any], path: Path, unsolved: float, mean: float
     left.axvline(cap, color=TARGET, linestyle="--", linewidth=1.2)
     left.plot([1.0, cap], [unsolved, unsolved], color=TARGET, linestyle="--", linewidth=1.2)
     left.annotate(
-        f"target: {unsolved:g} % at 5 ms", (5.5, unsolved), (0, 4), textcoords="offset points",
+        f"target: {unsolved:g} % at 5 ms", (5.5, unsolved), (0, -11), textcoords="offset points",
         color=TARGET, fontsize=8,
     )  # fmt: skip
     left.set_xscale("log")
@@ -88,14 +90,16 @@ def draw_solved(result: dict[str, Any], path: Path, unsolved: float, mean: float
     left.set_ylim(min(20.0 / poses, 0.5 * unsolved), 140.0)
     left.set_xlabel("time from Python [us]")
     left.set_ylabel(f"not yet solved, of {poses:,} random poses [%]")
-    left.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 0.12), framealpha=0.9)
+    left.legend(fontsize=7.5, loc="lower left", bbox_to_anchor=(0.0, 0.16), framealpha=0.9)
     left.grid(alpha=0.3)
     for place, name in enumerate(order):
         row = methods[name]
         color, hatch = LOOKS[row["group"]]
         right.barh(place, row["mean_us"], color=color, hatch=hatch, edgecolor="0.0", linewidth=0.8)
         note = f"{short_time(1e-6 * row['mean_us'])}   {100.0 * row['solved']:.2f} %"
-        right.annotate(note, (row["mean_us"], place), (6, 0), textcoords="offset points", va="center", fontsize=8)
+        right.annotate(
+            note, (row["mean_us"], place), (6, 0), textcoords="offset points", va="center", fontsize=8, bbox=PLAIN
+        )
     right.axvline(mean, color=TARGET, linestyle="--", linewidth=1.2, zorder=0)
     right.annotate(
         f"target {mean:g} us", (mean, 1.0), (3, 3), xycoords=("data", "axes fraction"),
@@ -122,8 +126,9 @@ def draw_rates(result: dict[str, Any], path: Path, target: float) -> None:
         spread = [[rate - row["slowest_round"]], [row["fastest_round"] - rate]]
         axes.errorbar(rate, place, xerr=spread, color="0.0", capsize=3)
         axes.annotate(
-            f"{rate:,.0f}", (row["fastest_round"], place), (6, 0), textcoords="offset points", va="center", fontsize=9
-        )
+            f"{rate:,.0f}", (row["fastest_round"], place), (6, 0), textcoords="offset points", va="center", fontsize=9,
+            bbox=PLAIN, zorder=4,
+        )  # fmt: skip
     axes.axvline(target, color=TARGET, linestyle="--", linewidth=1.2, zorder=3)
     axes.annotate(
         f"target {target:,.0f} on 2 cores", (target, 1.0), (3, 3), xycoords=("data", "axes fraction"),

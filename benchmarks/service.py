@@ -1,7 +1,5 @@
 """The path of a request through ROS 2: latency beside an empty service's, whole paths, start, memory.
 
-Run alone: ``python -m benchmarks.service --quick``.
-
 ``ik_service`` runs as a user starts it, with the model that ships. The empty service is of the same type and answers
 with the response as it was made; it runs in a process of its own, on the same executor and with the same queue. One
 client, in a third process, sends both the same requests, 500 per second on a clock of its own (whether or not the last
@@ -11,7 +9,6 @@ to ROS 2 until the answer has come out of it.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -22,16 +19,31 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from benchmarks.targets import Target
+from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.experiments.steps import Steps
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 500.0
 SECONDS, QUICK_SECONDS = 60.0, 5.0
 BLOCK, QUICK_BLOCK = 5.0, 1.0
-TARGETS = {"lost": 0, "ratio": 1.5, "p99_ms": 2.0, "path_ms": 150.0, "ready_s": 3.0, "resident_mib": 400.0}
+# What is measured, and its largest value.
+TARGETS = {
+    "lost": ("/compute_ik at 500 Hz, answers lost", 0.0),
+    "ratio": ("/compute_ik at 500 Hz, median over an empty service's", 1.5),
+    "p99_ms": ("/compute_ik at 500 Hz, 99th percentile [ms]", 2.0),
+    "path_ms": ("/compute_ik_path, 1000 poses, median [ms]", 150.0),
+    "ready_s": ("ik_service ready, compilation cached [s]", 3.0),
+    "first_ready_s": ("ik_service ready, nothing compiled [s]", 25.0),
+    "resident_mib": ("ik_service, resident memory [MiB]", 400.0),
+}
+STARTS = 3
 PATIENCE = 600.0
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(CrispIKError, RuntimeError):
     """A process of the benchmark did not do what it is for."""
 
 
@@ -121,7 +133,7 @@ def under_load(folder: Path, environment: dict[str, str], quick: bool) -> dict:
             return {**answer_of(asking, output), "memory": status_of(serving)}
 
 
-def run(quick: bool = False, progress: Callable[[str], None] | None = None) -> dict:
+def run(quick: bool = False, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
     """Measure, and return figures beside their targets.
 
     Parameters
@@ -129,14 +141,14 @@ def run(quick: bool = False, progress: Callable[[str], None] | None = None) -> d
     quick : bool
         Seconds of load and not minutes, and no start without the compilation cache.
     progress : callable, optional
-        Gets a line now and then.
+        Called as progress(done, total).
 
     Raises
     ------
     BenchmarkError
         When a node does not start, or does not answer.
     """
-    say = progress or (lambda text: None)
+    steps = Steps(STARTS + (2 if quick else 3), progress)
     # A domain of its own, and no other machine.
     environment = {
         **os.environ,
@@ -144,42 +156,60 @@ def run(quick: bool = False, progress: Callable[[str], None] | None = None) -> d
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
     }
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        say("service: first start, which may compile")
+        folder, starts = Path(name), []
+        # This one may compile.
         with service(environment):
-            pass
-        say("service: start with the compilation cached")
-        cached = min((start_up(folder, environment) for _ in range(3)), key=lambda one: one["first_answer_s"])
-        cold = None
+            steps()
+        for _ in range(STARTS):
+            starts.append(start_up(folder, environment))
+            steps()
+        cached, cold = min(starts, key=lambda one: one["first_answer_s"]), None
         if not quick:
-            say("service: start without the cache (minutes)")
             cold = start_up(folder, {**environment, "NUMBA_CACHE_DIR": str(folder / "cache")})
-        say(f"service: {RATE:g} requests per second to /compute_ik and to an empty service, in turn")
+            steps()
         load = under_load(folder, environment, quick)
+        steps()
     ik, empty, path = load["compute_ik"], load["empty_ik"], load["path"]
-    checks = {
+    figures = {
         "lost": ik["lost"],
         "ratio": round(ik["median_ms"] / empty["median_ms"], 3),
         "p99_ms": ik["p99_ms"],
         "path_ms": path["median_ms"],
         "ready_s": cached["ready_s"],
+        "first_ready_s": cold and cold["ready_s"],
         "resident_mib": load["memory"]["resident_mib"],
     }
     return {
-        "quick": quick,
         "rate_hz": RATE,
         "compute_ik": ik,
         "empty": empty,
         "path": path,
         "start": {"cached": cached, "not_cached": cold},
         "memory": load["memory"],
-        "figures": checks,
-        "targets": TARGETS,
-        "met": {name: value is not None and value <= TARGETS[name] for name, value in checks.items()},
+        "figures": figures,
+        "targets": [_target(*TARGETS[name], value).record() for name, value in figures.items()],
+        "settings": {"quick": quick, "model": "the one that ships"},
     }
 
 
-def draw(result: dict, path: Path) -> None:
+def _target(what: str, most: float, value: float | None) -> Target:
+    measured = "not measured" if value is None else f"{value:.3g}"
+    return Target(what, f"at most {most:g}", measured, None if value is None else value <= most)
+
+
+def text(result: dict[str, Any]) -> str:
+    """Table of latencies, and the times of whole paths."""
+    lines = [f"{'':<16}{'median':>10}{'p90':>10}{'p99':>10}{'max':>10}{'lost':>6}  of"]
+    for name, label in (("compute_ik", "/compute_ik"), ("empty", "empty service")):
+        row = result[name]
+        times = "".join(f"{row[key]:>7.2f} ms" for key in ("median_ms", "p90_ms", "p99_ms", "max_ms"))
+        lines.append(f"{label:<16}{times}{row['lost']:>6}  {row['requests']}")
+    path = result["path"]
+    lines.append(f"/compute_ik_path, {path['poses']} poses: median {path['median_ms']:.0f} ms of {path['calls']} calls")
+    return "\n".join(lines)
+
+
+def draw(result: dict[str, Any], path: Path) -> None:
     """Picture of the shares of requests that take longer than a time, and of the times of whole paths."""
     import numpy as np
     from matplotlib.figure import Figure
@@ -191,38 +221,19 @@ def draw(result: dict, path: Path) -> None:
         figures = result[name]
         label += f": median {figures['median_ms']:.2f} ms, p99 {figures['p99_ms']:.2f} ms, {figures['lost']} lost"
         left.plot(figures["quantiles_ms"][:-1], shares[:-1], color=color, label=label)
-    limit = TARGETS["ratio"] * result["empty"]["median_ms"]
-    left.plot(limit, 0.5, "v", color="C3", label=f"target for the median: {TARGETS['ratio']:g} times the empty one's")
-    left.plot(TARGETS["p99_ms"], 0.01, "v", color="C1", label=f"target for p99: {TARGETS['p99_ms']:g} ms")
+    limit = TARGETS["ratio"][1] * result["empty"]["median_ms"]
+    left.plot(
+        limit, 0.5, "v", color="C3", label=f"target for the median: {TARGETS['ratio'][1]:g} times the empty one's"
+    )
+    left.plot(TARGETS["p99_ms"][1], 0.01, "v", color="C1", label=f"target for p99: {TARGETS['p99_ms'][1]:g} ms")
     left.set(xscale="log", yscale="log", xlabel="latency [ms]", ylabel="share of requests that take longer")
     left.set_title(f"{result['rate_hz']:g} requests per second, {result['compute_ik']['requests']} to each")
     left.grid(alpha=0.3, which="both")
     left.legend(fontsize="small")
     calls = result["path"]
     right.hist(calls["times_ms"], bins=12, color="C0")
-    right.axvline(TARGETS["path_ms"], color="C3", linestyle="--", label=f"target: {TARGETS['path_ms']:g} ms")
+    right.axvline(TARGETS["path_ms"][1], color="C3", linestyle="--", label=f"target: {TARGETS['path_ms'][1]:g} ms")
     right.set(xlabel="time of a call [ms]", ylabel="calls", title=f"/compute_ik_path, {calls['poses']} poses")
     right.set_xlim(left=0.0)
     right.legend(fontsize="small")
     figure.savefig(path, dpi=130)
-
-
-def main() -> int:
-    """Run it and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="seconds and not minutes")
-    parser.add_argument("--json", type=Path, help="file for all that was measured")
-    parser.add_argument("--picture", type=Path, help="file for the picture (.png)")
-    options = parser.parse_args()
-    result = run(options.quick, lambda text: print(text, file=sys.stderr, flush=True))
-    for name, value in result["figures"].items():
-        print(f"{name:14s}{value:10.3f}   target {TARGETS[name]:g}   {'met' if result['met'][name] else 'MISSED'}")
-    if options.json:
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
-    if options.picture:
-        draw(result, options.picture)
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -13,10 +13,13 @@ from benchmarks import service
 def test_it_measures_all_that_has_a_target_and_draws_it(ros, tmp_path, monkeypatch):
     monkeypatch.setattr(service, "QUICK_SECONDS", 1.0)
     monkeypatch.setattr(service, "QUICK_BLOCK", 0.5)
-    said = []
-    result = service.run(quick=True, progress=said.append)
-    assert json.loads(json.dumps(result)) == result and said
-    assert set(result["figures"]) == set(result["targets"]) == set(result["met"])
+    steps = []
+    result = service.run(quick=True, progress=lambda done, total: steps.append((done, total)))
+    assert json.loads(json.dumps(result)) == result
+    assert steps[-1][0] == steps[-1][1] == len(steps)
+    assert [target["what"] for target in result["targets"]] == [what for what, _ in service.TARGETS.values()]
+    assert [target["met"] for target in result["targets"]].count(None) == 1
+    assert "/compute_ik_path, 1000 poses" in service.text(result)
     for name in ("compute_ik", "empty"):
         figures = result[name]
         assert figures["requests"] == 500 and figures["failed"] == 0
