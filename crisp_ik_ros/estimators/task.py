@@ -28,7 +28,8 @@ class Task(NamedTuple):
 
 def make_task(robot: RobotModel, loss: Loss) -> Task:
     """Gather what compiled code wants of a robot and a loss."""
+    # Arrays that may be written to, as all others are: those that may not are of another type to compiled code.
+    lower, upper, rest = (np.array(values) for values in (robot.lower, robot.upper, robot.rest))
     return Task(
-        loss.code, robot.chain, loss.weights, robot.lower, robot.upper, robot.continuous, robot.rest, robot.anchor,
-        float(robot.reach),
-    )  # fmt: skip
+        loss.code, robot.chain, loss.weights, lower, upper, robot.continuous, rest, robot.anchor, float(robot.reach)
+    )
