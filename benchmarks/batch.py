@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.judge import CAP, LIMIT_SLACK, TOLERANCE, Judge
+from benchmarks.judge import CAP, TOLERANCE, Judge
 from benchmarks.ours import crisp, demo_samples, model_based
 from benchmarks.pictures import draw_rates
 from benchmarks.targets import Target
 from crisp_ik_ros.estimators.batch import cores
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
-from crisp_ik_ros.experiments.steps import Steps
-from crisp_ik_ros.metrics import tool_errors
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.trajectories import spiral
 from crisp_ik_ros.transforms import Array
 
-Progress = Callable[[int, int], None]
 # (poses of the spiral, laps in one call, rounds, training samples, Nystrom centers)
 FULL, QUICK = (1000, 20, 15, 8000, 2000), (1000, 5, 5, 2000, 500)
 RATE_TARGET, TARGET_CORES = 50000.0, 2
@@ -68,7 +65,7 @@ def run(
             begin = time.perf_counter()
             answers = estimators[label].solve_many(poses, starts[label], threads=threads)
             rates[label, threads].append(len(poses) / (time.perf_counter() - begin))
-            right = answers.success & _right(judge, poses, answers.configurations)
+            right = answers.success & judge.right(poses, answers.configurations)
             solved[label, threads] = float(np.mean(right))
             steps()
     rows = [
@@ -100,12 +97,6 @@ def run(
 def _starts(estimator: InverseKinematics, poses: Array, points: int) -> Array:
     solutions = estimator.solve_path(poses[:points], estimator.robot.rest).configurations
     return np.tile(np.roll(solutions, 1, axis=0), (len(poses) // points, 1))
-
-
-def _right(judge: Judge, poses: Array, answers: Array) -> np.ndarray:
-    position, orientation = tool_errors(poses, judge.robot.forward_kinematics(answers))
-    close = (position <= judge.position_tolerance) & (orientation <= judge.orientation_tolerance)
-    return close & judge.robot.within_limits(answers, LIMIT_SLACK)
 
 
 def _targets(rows: list[dict[str, Any]]) -> list[Target]:

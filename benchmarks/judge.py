@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -61,12 +62,22 @@ class Judge:
             return Verdict(Outcome.NOTHING)
         position, orientation = tool_errors(pose, self.robot.forward_kinematics(answer))
         errors = float(position), float(orientation)
-        if not self.robot.within_limits(answer, LIMIT_SLACK):
+        if not self._inside(answer):
             return Verdict(Outcome.OUTSIDE, *errors)
-        if errors[0] > self.position_tolerance or errors[1] > self.orientation_tolerance:
+        if not self._close(*errors):
             return Verdict(Outcome.INACCURATE, *errors)
         return Verdict(Outcome.SOLVED if seconds <= self.cap else Outcome.LATE, *errors)
 
     def accepts(self, pose: Array, answer: Array) -> bool:
         """Whether an answer (J,) is right, whatever time it took."""
         return self.verdict(pose, answer, 0.0).outcome is Outcome.SOLVED
+
+    def right(self, poses: Array, answers: Array) -> np.ndarray:
+        """Which of n answers (n, J) to poses (n, 4, 4) are right: bool (n,)."""
+        return self._close(*tool_errors(poses, self.robot.forward_kinematics(answers))) & self._inside(answers)
+
+    def _inside(self, answers: Array) -> np.ndarray:
+        return self.robot.within_limits(answers, LIMIT_SLACK)
+
+    def _close(self, position: Any, orientation: Any) -> Any:
+        return (position <= self.position_tolerance) & (orientation <= self.orientation_tolerance)

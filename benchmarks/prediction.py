@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.model_file import load_model
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.trajectories import spiral
 
-Progress = Callable[[int, int], None]
 # Samples of exact regression; of Nystrom regression, and its centers; of brute force; poses; predictions by the last.
 FULL = ((1000, 2000, 4000, 8000, 16000, 35000), (4000, 8000, 16000, 35000), 2000, (1000, 2000, 4000, 8000), 200, 3)
 QUICK = ((500, 1000, 2000), (1000, 2000), 500, (500, 1000), 60, 2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from benchmarks.peers.registry import PEERS, make_methods
 from benchmarks.pictures import draw_solved
 from benchmarks.targets import Target, methods_text
 from benchmarks.turns import BLOCK, Tally, take_turns
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.robots.robot_model import RobotModel
 
-Progress = Callable[[int, int], None]
 # (poses, training samples, Nystrom centers)
 FULL, QUICK = (10000, 20000, 2000), (400, 4000, 500)
 SEED = 20

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe_machine
+from benchmarks.names import by_name
 from benchmarks.peers.base import Peer
 from benchmarks.targets import targets_text
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.experiments.steps import Progress
 
-Progress = Callable[[int, int], None]
 Result = dict[str, Any]
 
 
@@ -60,11 +60,7 @@ def find_benchmarks(names: Sequence[str]) -> tuple[Benchmark, ...]:
     InvalidInputError
         When there is none of that name.
     """
-    known = {benchmark.name: benchmark for benchmark in BENCHMARKS}
-    for name in names:
-        if name not in known:
-            raise InvalidInputError("name", repr(name), " or ".join(known))
-    return tuple(known[name] for name in names) or BENCHMARKS
+    return by_name(BENCHMARKS, names, "name") or BENCHMARKS
 
 
 def run_benchmarks(

@@ -16,14 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from benchmarks.targets import Target
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 500.0
@@ -133,7 +133,7 @@ def under_load(folder: Path, environment: dict[str, str], quick: bool) -> dict:
             return {**answer_of(asking, output), "memory": status_of(serving)}
 
 
-def run(quick: bool = False, progress: Callable[[int, int], None] | None = None) -> dict[str, Any]:
+def run(quick: bool = False, progress: Progress | None = None) -> dict[str, Any]:
     """Measure, and return figures beside their targets.
 
     Parameters

@@ -19,6 +19,7 @@ from crisp_ik.srv import ComputeIK, ComputeIKPath
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 
+from benchmarks.empty_service import QUEUE
 from crisp_ik_ros.nodes.conversions import pose_stamped_message
 from crisp_ik_ros.nodes.lifetime import make_executor
 from crisp_ik_ros.trajectories import spiral
@@ -26,7 +27,6 @@ from crisp_ik_ros.trajectories import spiral
 PATIENCE = 30.0
 # A service that starts may have to compile first [s].
 FIRST_PATIENCE = 600.0
-QUEUE = 1000
 # An answer that has not come this long after the last request of a block is lost [s].
 LOST_AFTER = 1.0
 WARM_UP = 500

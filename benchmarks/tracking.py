@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ from benchmarks.peers.registry import PEERS, make_methods
 from benchmarks.pictures import draw_times
 from benchmarks.targets import Target, methods_text
 from benchmarks.turns import BLOCK, take_turns
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.trajectories import spiral
 
-Progress = Callable[[int, int], None]
 # (poses, training samples, Nystrom centers, predictions by brute force)
 FULL, QUICK = (1000, 8000, 2000, 5), (200, 2000, 500, 2)
 # [us], and the ratio to the paper's estimator

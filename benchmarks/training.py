@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from benchmarks.pictures import draw_training
 from benchmarks.targets import Target, short_time
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel
 
-Progress = Callable[[int, int], None]
 # Samples of exact regression; samples of Nystrom regression, and its centers; centers, and the samples they are for.
 FULL = (
     (2500, 5000, 10000, 20000, 35000),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,9 +13,9 @@ import numpy as np
 
 from benchmarks.judge import Judge, Outcome, Verdict
 from benchmarks.methods import Method
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.transforms import Array
 
-Progress = Callable[[int, int], None]
 # Poses that a method solves in a row. A robot's controller asks the same solver again and again; were the solvers to
 # take turns at each pose, every call would find the caches full of another library's numbers.
 BLOCK = 20

@@ -15,13 +15,13 @@ from crisp_ik_ros.errors import DatasetError, InvalidInputError, MissingDependen
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.metrics import Summary
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import make_pose, matrix_from_euler
 
-Progress = Callable[[int, int], None]
 # Poses solved without a seed to see how often and how fast that works.
 COLD_POSES = 500
 

@@ -10,6 +10,7 @@ from typing import Any
 from benchmarks.chain_urdf import write_chain_urdf
 from benchmarks.judge import Judge
 from benchmarks.methods import Method
+from benchmarks.names import by_name
 from benchmarks.peers import (
     frankik_peer,
     ikpy_peer,
@@ -21,7 +22,6 @@ from benchmarks.peers import (
     trac_ik_peer,
 )
 from benchmarks.peers.base import Peer, PeerError, Setting, set_up
-from crisp_ik_ros.errors import InvalidInputError
 
 PEERS = tuple(
     module.PEER
@@ -46,13 +46,7 @@ def find_peers(names: Sequence[str] | None) -> tuple[Peer, ...]:
     InvalidInputError
         When there is none of that name.
     """
-    known = {peer.name: peer for peer in PEERS}
-    if names is None:
-        return PEERS
-    for name in names:
-        if name not in known:
-            raise InvalidInputError("--peers", repr(name), " or ".join(known))
-    return tuple(known[name] for name in names)
+    return PEERS if names is None else by_name(PEERS, names, "--peers")
 
 
 def make_methods(peers: Sequence[Peer], judge: Judge) -> tuple[list[Method], dict[str, dict[str, Any]]]:

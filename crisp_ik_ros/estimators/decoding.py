@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -15,7 +14,7 @@ from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Loss
 from crisp_ik_ros.robots.chain import frames
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.lbfgsb import lbfgsb
-from crisp_ik_ros.solvers.levenberg_marquardt import AT_BEST, EVALUATE, State, advance, make_state, start
+from crisp_ik_ros.solvers.levenberg_marquardt import AT_BEST, EVALUATE, EVALUATIONS, State, advance, make_state, start
 from crisp_ik_ros.transforms import Array, compiled_nearest_rotation, compiled_rotation_logarithm
 
 # With the prior on, a step this small ends the first phase: it only chooses among the solutions of the task [rad].
@@ -54,12 +53,11 @@ class Problem:
 
 
 class Decoder:
-    """Solves problems of one robot and loss; owns the scratch memory, so a caller holds ``lock``."""
+    """Solves problems of one robot and loss, one at a time: it owns the scratch memory."""
 
     def __init__(self, robot: RobotModel, loss: Loss):
         self.robot = robot
         self.loss = loss
-        self.lock = threading.Lock()
         self._task = make_task(robot, loss)
         # A continuous joint turns freely while solving; its angle is wrapped afterwards.
         lower = np.where(robot.continuous, -np.inf, robot.lower)
@@ -128,7 +126,7 @@ def minimise(task, goal, target, initial, prior, prior_weight, smallest_step, li
             evaluate(task.code, task.chain, task.weights, goal, state.y, target, work)
         known = False
         status = advance(state, work.residual, work.jacobian, prior_weight, limit)
-    return int(state.scalars[3])
+    return int(state.scalars[EVALUATIONS])
 
 
 @innermost

@@ -8,7 +8,7 @@ import numpy as np
 
 from crisp_ik_ros.compiled import allocating, assign, inlined, innermost
 from crisp_ik_ros.estimators.decoding import LIMIT, PRIOR_STEP, TASK_STEP, believed_errors, minimise
-from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Workspace
+from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RESIDUAL, Workspace
 from crisp_ik_ros.robots.limits import confine
 from crisp_ik_ros.solvers.levenberg_marquardt import State
 from crisp_ik_ros.transforms import Array
@@ -83,11 +83,7 @@ class Run(NamedTuple):
 @allocating
 def make_run(task, samples, configurations):
     """Memory for requests of one robot and loss, with so many samples and configurations in the table."""
-    joints, rows = task.lower.shape[0], 6
-    if task.code == RADIANS:
-        rows = 2 * joints
-    elif task.code == FORWARD_KINEMATICS:
-        rows = 12
+    joints, rows = task.lower.shape[0], task.dimension
     # Rows of one block: an array each would take longer to compile than all else here.
     vectors, matrices = np.zeros((15, joints)), np.zeros((4, joints, joints))
     state = State(

@@ -16,7 +16,7 @@ from crisp_ik_ros.estimators.descent import Wish
 from crisp_ik_ros.estimators.knowledge import KeptKnowledge, Knowledge, keep
 from crisp_ik_ros.estimators.prediction import Learned, expect, nothing_learned
 from crisp_ik_ros.estimators.reference_search import one_by_one, search_by_lbfgsb
-from crisp_ik_ros.estimators.requests import ANY_STEP, check_poses, check_seeds, check_step
+from crisp_ik_ros.estimators.requests import ANY_STEP, SEED_SLACK, check_poses, check_seeds, check_step
 from crisp_ik_ros.estimators.starts import make_table
 from crisp_ik_ros.estimators.task import make_task
 from crisp_ik_ros.losses.loss import Loss
@@ -314,7 +314,7 @@ class InverseKinematics:
         while True:
             yield self.robot.random_configurations(1, rng)[0]
 
-    def check_seed(self, seed: ArrayLike, slack: float = 1e-6) -> Array:
+    def check_seed(self, seed: ArrayLike, slack: float = SEED_SLACK) -> Array:
         """Seed (J,) within the limits; continuous joints are turned, and ``slack`` [rad or m] beyond a limit clipped.
 
         Raises

@@ -9,9 +9,9 @@ from crisp_ik_ros.estimators.clock import seconds
 from crisp_ik_ros.estimators.descent import ANYWHERE, BEST, NEAR, SEED, descend, judge, make_run, out_of_reach
 from crisp_ik_ros.estimators.prediction import expect, support_at
 from crisp_ik_ros.estimators.requests import SEED_SLACK
-from crisp_ik_ros.estimators.starts import draw, squared_distances, take_nearest
+from crisp_ik_ros.estimators.starts import draw, take_nearest
 from crisp_ik_ros.losses.loss import RADIANS
-from crisp_ik_ros.regression.kernels import write_features
+from crisp_ik_ros.regression.kernels import add_squares, write_features
 from crisp_ik_ros.robots.limits import INSIDE, distance_between, first_outside
 from crisp_ik_ros.solvers.result import (
     ITERATIONS,
@@ -201,20 +201,22 @@ def _begin(knowledge, wish, run, seed, has_samples, number):
     if has_samples:
         samples = min(NEAREST_SAMPLES, learned.configurations.shape[0])
         if number < samples:
-            distances = run.sample_distances
-            if number == 0:
-                _measure(learned.features, learned.scales, run.pose, distances)
-            assign(run.initial, learned.configurations[take_nearest(distances)])
+            _take_next(learned, run, run.sample_distances, number)
             return NEAR
         number -= samples
     if number < NEAREST_OF_TABLE:
-        distances = run.table_distances
-        if number == 0:
-            _measure(table.features, table.scales, run.pose, distances)
-        assign(run.initial, table.configurations[take_nearest(distances)])
+        _take_next(table, run, run.table_distances, number)
         return ANYWHERE
     draw(wish.random_state, number, task.lower, task.upper, run.initial)
     return ANYWHERE
+
+
+@inlined
+def _take_next(known, run, distances, number):
+    """Write the configuration whose pose is next nearest the request's to ``run.initial``; ``number`` counts from 0."""
+    if number == 0:
+        _measure(known.features, known.scales, run.pose, distances)
+    assign(run.initial, known.configurations[take_nearest(distances)])
 
 
 @allocating
@@ -222,4 +224,7 @@ def _measure(features, scales, pose, distances):
     """Write the squared distances of a pose from the columns of ``features`` (F, k)."""
     feature = np.empty(features.shape[0])
     write_features(pose, scales, feature)
-    squared_distances(features, feature, distances)
+    for i in range(distances.shape[0]):
+        distances[i] = 0.0
+    for d in range(features.shape[0]):
+        add_squares(feature[d], features[d], distances)

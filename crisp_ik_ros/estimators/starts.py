@@ -39,18 +39,6 @@ def make_table(robot: RobotModel, random_state: int) -> Table:
 
 
 @inlined
-def squared_distances(features, feature, out):
-    """Write the squared distances of ``feature`` (F,) from the columns of ``features`` (F, k) to ``out`` (k,)."""
-    for i in range(out.shape[0]):
-        out[i] = 0.0
-    for d in range(features.shape[0]):
-        own, row = feature[d], features[d]
-        for i in range(row.shape[0]):
-            difference = own - row[i]
-            out[i] += difference * difference
-
-
-@inlined
 def take_nearest(distances):
     """Index of the smallest of ``distances`` (k,), which is struck off."""
     index = 0

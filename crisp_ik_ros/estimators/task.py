@@ -13,9 +13,10 @@ from crisp_ik_ros.transforms import Array
 
 
 class Task(NamedTuple):
-    """A robot and a loss, for compiled code; the names are theirs."""
+    """A robot and a loss, for compiled code; the names are theirs, and ``dimension`` is the embedding's."""
 
     code: int
+    dimension: int
     chain: Chain
     weights: Array
     lower: Array
@@ -31,5 +32,6 @@ def make_task(robot: RobotModel, loss: Loss) -> Task:
     # Arrays that may be written to, as all others are: those that may not are of another type to compiled code.
     lower, upper, rest = (np.array(values) for values in (robot.lower, robot.upper, robot.rest))
     return Task(
-        loss.code, robot.chain, loss.weights, lower, upper, robot.continuous, rest, robot.anchor, float(robot.reach)
-    )
+        loss.code, loss.dimension(robot.dof), robot.chain, loss.weights, lower, upper, robot.continuous, rest,
+        robot.anchor, float(robot.reach),
+    )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
 from crisp_ik_ros.experiments.paper import biased_model, path_errors
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
@@ -36,8 +35,6 @@ JOINT_BIAS = 2.0
 # Configurations drawn at random to find each sample's postures from.
 FULL = 200
 QUICK = 40
-
-Progress = Callable[[int, int], None]
 
 
 def run_figure2(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:

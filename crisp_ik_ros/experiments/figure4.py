@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.grid_search import search_grid
 from crisp_ik_ros.experiments.paper import biased_model, path_errors
 from crisp_ik_ros.experiments.presets import make_part
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.experiments.table1 import GRID, QUICK_GRID, planar_trajectories
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -47,8 +47,6 @@ QUICK = (600, 15, 300, 2)
 POOL = 25000
 # Seconds a point may take: so many that a busy machine does not change the answer.
 TIMEOUT = 1.0
-
-Progress = Callable[[int, int], None]
 
 
 def run_figure4(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:

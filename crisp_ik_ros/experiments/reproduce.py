@@ -16,10 +16,10 @@ from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.experiments import figure2, figure4, panda_pictures, planar_pictures, side_by_side, theorems, times
 from crisp_ik_ros.experiments.figure4_picture import draw_figure4
 from crisp_ik_ros.experiments.paper import printed_tables
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.experiments.table1 import run_table1
 from crisp_ik_ros.experiments.table2 import run_table2
 
-Progress = Callable[[int, int], None]
 Result = dict[str, Any]
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+# Called as progress(done, total).
+Progress = Callable[[int, int], None]
+
 
 class Steps:
     """Counts finished steps of all parts together and reports them.
@@ -17,7 +20,7 @@ class Steps:
         Called as progress(done, total).
     """
 
-    def __init__(self, total: int, progress: Callable[[int, int], None] | None):
+    def __init__(self, total: int, progress: Progress | None):
         self.total = total
         self.done = 0
         self.progress = progress

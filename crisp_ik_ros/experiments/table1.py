@@ -15,7 +15,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.grid_search import Grid, search_grid
 from crisp_ik_ros.experiments.paper import path_errors
 from crisp_ik_ros.experiments.presets import make_part
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import PathResult
 from crisp_ik_ros.trajectories import eight
@@ -34,8 +34,6 @@ FULL = (None, 100, 2000)
 QUICK = (1500, 25, 400)
 GRID = Grid((1.2, 2.4, 4.8, 9.6), (0.3, 0.6, 1.2), (1e-9, 1e-12), 4000, 60)
 QUICK_GRID = Grid((2.4, 4.8), (0.3, 0.6), (1e-9, 1e-12), 800, 15)
-
-Progress = Callable[[int, int], None]
 
 
 def planar_trajectories(points: int = 100) -> dict[str, Array]:

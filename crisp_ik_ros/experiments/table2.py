@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any
 
@@ -25,7 +25,7 @@ from crisp_ik_ros.experiments.paper import (
 )
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
 from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.transforms import Array
@@ -60,7 +60,6 @@ FIGURE5 = ("S", "C0"), ("crisp_fk", "residual", "sdls", "pybullet")
 FIGURE6 = ("S", "C0")
 FIGURE6_LARGEST, FIGURE6_OTHERS = 1000, 2000
 
-Progress = Callable[[int, int], None]
 Row = tuple[str, float]
 # A row's results: method, trajectory, and the configurations (k, J) for its points, or for every so manyth of them.
 Found = tuple[Row, list[tuple[str, str, Array]]]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import RegressionError
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, Kernel, LaplacianKernel
@@ -37,8 +37,6 @@ FULL = ((250, 500, 1000, 2000, 4000, 8000), 10, 500)
 QUICK = ((100, 200, 400, 800), 3, 100)
 # Samples of the largest scores that the search for the minimiser starts from.
 STARTS = 10
-
-Progress = Callable[[int, int], None]
 
 
 def run_theorems(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:

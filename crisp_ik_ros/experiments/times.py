@@ -17,7 +17,7 @@ from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.experiments.paper import panda_trajectories, standing, standing_panda
 from crisp_ik_ros.experiments.presets import make_part
 from crisp_ik_ros.experiments.speed import brute_force
-from crisp_ik_ros.experiments.steps import Steps
+from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
@@ -52,7 +52,6 @@ REFERENCE = "crisp_fk_chordal"
 FULL = (25000, 2000, 200, 5, 20)
 QUICK = (1500, 300, 40, 2, 4)
 
-Progress = Callable[[int, int], None]
 Solve = Callable[[Array, Array], Array]
 
 

@@ -33,10 +33,6 @@ class ForwardKinematicsLoss(Loss):
         _embed_poses(self.weights, poses, embedding)
         return embedding
 
-    def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
-        """Embedding of the target itself: the model's pose is to be the target."""
-        return self.embed_poses(pose[None])[0]
-
 
 @inlined
 def embed_pose(weights, pose, out):

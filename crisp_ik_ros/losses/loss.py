@@ -73,10 +73,6 @@ class Loss:
         """Embedding phi (n, D) of samples: configurations (n, J) and the poses (n, 4, 4) measured there."""
         raise NotImplementedError
 
-    def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
-        """Target embedding (D,) of plain model-based IK for a pose (4, 4); None where the loss has none."""
-        raise NotImplementedError
-
     def parameters(self) -> dict[str, float | str]:
         """Everything needed to make this loss again with ``make_loss``."""
         return {

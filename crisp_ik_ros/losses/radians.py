@@ -29,10 +29,6 @@ class RadiansLoss(Loss):
         """Cosines, then sines (n, 2 J)."""
         return np.hstack([np.cos(configurations), np.sin(configurations)])
 
-    def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
-        """None: without data this loss says nothing."""
-        return None
-
 
 @inlined
 def radians_residual(q, target, work):

@@ -33,10 +33,6 @@ class ResidualLoss(Loss):
         """Weighted errors (n, 6) of the model at the samples."""
         return pose_error(poses, robot.forward_kinematics(configurations)) * np.repeat(self.weights, 3)
 
-    def fallback(self, robot: RobotModel, pose: Array) -> Array | None:
-        """No error: the model is taken at its word."""
-        return np.zeros(6)
-
 
 @inlined
 def residual_residual(weights, goal, q, target, work):

@@ -266,9 +266,9 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
             position[i] = 0.0
             values[i] = 0.0
         for d in range(3):
-            _add_squares(feature[d], features[d, begin : begin + count], position)
+            add_squares(feature[d], features[d, begin : begin + count], position)
         for d in range(3, dimension):
-            _add_squares(feature[d], features[d, begin : begin + count], values)
+            add_squares(feature[d], features[d, begin : begin + count], values)
         for i in range(count):
             weighted = nearness[0] * position[i] + nearness[1] * values[i]
             least[i] = weighted if weighted < least[i] else least[i]
@@ -301,7 +301,8 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
 
 
 @_vectorised
-def _add_squares(own, row, sums):
+def add_squares(own, row, sums):
+    """Add the squared differences of a number from those of ``row`` (k,) to ``sums`` (k,)."""
     for i in range(row.shape[0]):
         difference = own - row[i]
         sums[i] += difference * difference

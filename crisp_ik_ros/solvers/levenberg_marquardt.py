@@ -19,7 +19,7 @@ from crisp_ik_ros.transforms import Array
 EVALUATE, CONVERGED, EXHAUSTED, ABANDONED = 0, 1, 2, 3
 
 # Positions in State.scalars.
-_COST, _DAMPING, _GROWTH, _EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
+_COST, _DAMPING, _GROWTH, EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
 _HOPELESS, _REFERENCE = 5, 6
 AT_BEST = 7
 
@@ -87,7 +87,7 @@ def start(state, initial, prior, smallest_step, hopeless):
     state.scalars[_COST] = np.inf
     state.scalars[_DAMPING] = 1e-3
     state.scalars[_GROWTH] = 2.0
-    state.scalars[_EVALUATIONS] = 0.0
+    state.scalars[EVALUATIONS] = 0.0
     state.scalars[_SMALLEST_STEP] = smallest_step
     state.scalars[_HOPELESS] = hopeless
     state.scalars[_REFERENCE] = np.inf
@@ -109,7 +109,7 @@ def advance(state, residual, jacobian, prior_weight, limit):
     for j in range(joints):
         cost += weight * (y[j] - prior[j]) ** 2
     cost *= 0.5
-    scalars[_EVALUATIONS] += 1.0
+    scalars[EVALUATIONS] += 1.0
     scalars[AT_BEST] = 1.0 if cost < scalars[_COST] else 0.0
     if cost < scalars[_COST]:
         # Nielsen's update: damping falls after a good step, and rises ever faster after bad ones.
@@ -136,9 +136,9 @@ def advance(state, residual, jacobian, prior_weight, limit):
             return CONVERGED
     if scalars[_COST] <= COST_FLOOR:
         return CONVERGED
-    if scalars[_EVALUATIONS] >= limit:
+    if scalars[EVALUATIONS] >= limit:
         return EXHAUSTED
-    if scalars[_COST] > scalars[_HOPELESS] and scalars[_EVALUATIONS] % STALL_EVALUATIONS == 0.0:
+    if scalars[_COST] > scalars[_HOPELESS] and scalars[EVALUATIONS] % STALL_EVALUATIONS == 0.0:
         if scalars[_COST] > STALL_SHARE * scalars[_REFERENCE]:
             return ABANDONED
         scalars[_REFERENCE] = scalars[_COST]
@@ -231,5 +231,5 @@ def levenberg_marquardt(
         residual, jacobian = residual_and_jacobian(state.y.copy())
         code = advance(state, np.ascontiguousarray(residual), np.ascontiguousarray(jacobian), 0.0, limit)
     return SolverResult(
-        state.best.copy(), float(state.scalars[_COST]), int(state.scalars[_EVALUATIONS]), code == CONVERGED
+        state.best.copy(), float(state.scalars[_COST]), int(state.scalars[EVALUATIONS]), code == CONVERGED
     )
