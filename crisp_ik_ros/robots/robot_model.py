@@ -14,6 +14,7 @@ from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
+from crisp_ik_ros.robots.corrections import Corrections, arrays_of, no_corrections
 from crisp_ik_ros.robots.limits import wrap_all
 from crisp_ik_ros.robots.urdf import ChainJoint, parse_chain, read_urdf
 from crisp_ik_ros.transforms import Array, check_pose
@@ -58,6 +59,7 @@ class RobotModel:
         name: str = "robot",
         urdf_sha256: str = "",
         rest: ArrayLike | None = None,
+        corrections: Corrections | None = None,
     ):
         self.joints = tuple(joints)
         self.base_link = base_link
@@ -72,7 +74,7 @@ class RobotModel:
         self.velocity = np.array([joint.velocity for joint in movable])
         self.continuous = np.array([joint.kind == "continuous" for joint in movable])
         self.rest = 0.5 * (self.lower + self.upper) if rest is None else self._check_rest(rest)
-        self.chain = _compile(self.joints)
+        self.chain = _compile(self.joints, corrections or no_corrections(self.dof))
         self.anchor = self.chain.translations[0].copy()
         # A sliding joint reaches as far as its longer limit.
         slide = np.maximum(np.abs(self.lower), np.abs(self.upper))[self.chain.prismatic].sum()
@@ -81,8 +83,11 @@ class RobotModel:
             array.setflags(write=False)
         kinds = (f"{joint.name}:{joint.kind}" for joint in movable)
         digest = hashlib.sha256("|".join((base_link, tip_link, *kinds)).encode())
-        for array in (*self.chain, self.lower, self.upper):
+        for array in (*self.chain[:3], self.lower, self.upper):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.chain.corrections.active:
+            for array in (*arrays_of(self.chain.corrections).values(), self.chain.corrections.length_scale):
+                digest.update(np.ascontiguousarray(array).tobytes())
         self.fingerprint = digest.hexdigest()
 
     @classmethod
@@ -168,6 +173,12 @@ class RobotModel:
         placed = replace(first, origin=check_pose(pose, "base") @ first.origin)
         return self._replaced([placed, *others])
 
+    def corrected(self, joints: Sequence[ChainJoint], corrections: Corrections) -> RobotModel:
+        """Return the same robot with other joints of the chain, and joints that do other than they are told."""
+        return RobotModel(
+            joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, self.rest, corrections
+        )
+
     def forward_kinematics(self, q: ArrayLike) -> Array:
         """Tip poses (..., 4, 4) [m], base frame, of configurations (..., J) [rad or m]."""
         q = self.check_configuration(q)
@@ -212,7 +223,7 @@ class RobotModel:
         return np.clip(self.check_configuration(rest, "rest"), self.lower, self.upper)
 
     def _replaced(self, joints: Sequence[ChainJoint]) -> RobotModel:
-        return RobotModel(joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, self.rest)
+        return self.corrected(joints, self.chain.corrections)
 
     def __repr__(self) -> str:
         return f"RobotModel({self.name!r}, {self.base_link!r} -> {self.tip_link!r}, {self.dof} joints)"
@@ -233,7 +244,7 @@ def panda_urdf_path() -> Path:
     return Path(pybullet_data.getDataPath()) / "franka_panda" / "panda.urdf"
 
 
-def _compile(joints: Sequence[ChainJoint]) -> Chain:
+def _compile(joints: Sequence[ChainJoint], corrections: Corrections) -> Chain:
     """Merge fixed joints, and turn every joint frame so that its axis is z."""
     frames, prismatic = [], []
     frame = np.eye(4)
@@ -241,18 +252,21 @@ def _compile(joints: Sequence[ChainJoint]) -> Chain:
         frame = frame @ joint.origin
         if joint.movable:
             align = np.eye(4)
-            align[:3, :3] = _rotation_z_to(joint.axis)
+            align[:3, :3] = rotation_z_to(joint.axis)
             frames.append(frame @ align)
             prismatic.append(joint.kind == "prismatic")
             frame = align.T
     frames.append(frame)
     stack = np.array(frames)
     return Chain(
-        np.ascontiguousarray(stack[:, :3, :3]), np.ascontiguousarray(stack[:, :3, 3]), np.array(prismatic, dtype=bool)
+        np.ascontiguousarray(stack[:, :3, :3]),
+        np.ascontiguousarray(stack[:, :3, 3]),
+        np.array(prismatic, dtype=bool),
+        corrections,
     )
 
 
-def _rotation_z_to(axis: Array) -> Array:
+def rotation_z_to(axis: Array) -> Array:
     """Rotation matrix whose third column is the unit ``axis``; the identity when that is z."""
     helper = np.eye(3)[0 if abs(axis[0]) < 0.9 else 1]
     x = helper - axis * (axis @ helper)
