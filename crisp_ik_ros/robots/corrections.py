@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import allocating, entry, innermost
+from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, exponentials, innermost, vectorised
 from crisp_ik_ros.transforms import Array
 
 # Gravity where a robot stands upright [m/s^2].
@@ -122,18 +122,28 @@ def features_of(rates, length_scale, q, out):
         out[j], out[joints + j] = np.cos(angle) / length_scale, np.sin(angle) / length_scale
 
 
-@allocating
+@allocating_vectorised
 def kernel_row(centers, feature):
     """Kernel (m,) of a feature (2 J,) with the centers' (2 J, m)."""
-    row = np.zeros(centers.shape[1])
+    count = centers.shape[1]
+    row, power = np.zeros(count), np.empty(count)
     for d in range(centers.shape[0]):
         own = feature[d]
-        for c in range(row.shape[0]):
+        for c in range(count):
             difference = own - centers[d, c]
             row[c] += difference * difference
-    for c in range(row.shape[0]):
-        row[c] = np.exp(-0.5 * row[c])
+    for c in range(count):
+        row[c] *= -0.5
+    exponentials(row, power, power.view(np.int64), count)
     return row
+
+
+@vectorised
+def _product(left, right):
+    total = 0.0
+    for i in range(left.shape[0]):
+        total += left[i] * right[i]
+    return total
 
 
 @allocating
@@ -227,12 +237,7 @@ def displace(corrections, q, motion, derivative):
     features_of(corrections.rates, corrections.length_scale, q, feature)
     row = kernel_row(corrections.centers, feature)
     for j in range(joints):
-        weights = corrections.weights[j]
-        total = 0.0
-        for c in range(centers):
-            row_weight = row[c] * weights[c]
-            total += row_weight
-        motion[j] += total
+        motion[j] += _product(row, corrections.weights[j])
     if not wants:
         return
     weighted = np.empty(centers)
@@ -242,11 +247,7 @@ def displace(corrections, q, motion, derivative):
         for c in range(centers):
             weighted[c] = row[c] * (feature[i] * sines[c] - feature[joints + i] * cosines[c])
         for j in range(joints):
-            weights = corrections.weights[j]
-            total = 0.0
-            for c in range(centers):
-                total += weighted[c] * weights[c]
-            derivative[j, i] += corrections.rates[i] * total
+            derivative[j, i] += corrections.rates[i] * _product(weighted, corrections.weights[j])
 
 
 @entry

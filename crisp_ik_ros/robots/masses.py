@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from crisp_ik_ros.robots.urdf import parse_bodies
+from crisp_ik_ros.robots.urdf import Body, ParsedChain
 from crisp_ik_ros.transforms import Array
 
 
-def link_masses(xml: bytes, base_link: str | None = None, tip_link: str | None = None) -> tuple[Array, Array]:
+def link_masses(chain: ParsedChain, bodies: Sequence[Body]) -> tuple[Array, Array]:
     """Mass and centre of mass of what moves rigidly with each movable joint of a chain.
 
     That is the joint's child link with all that hangs below it up to the chain's next movable joint: links on fixed
@@ -16,10 +18,8 @@ def link_masses(xml: bytes, base_link: str | None = None, tip_link: str | None =
 
     Parameters
     ----------
-    xml : bytes
-        The URDF.
-    base_link, tip_link : str, optional
-        Ends of the chain. Default: the root link, and the only leaf.
+    chain, bodies
+        As ``parse_bodies`` returns them.
 
     Returns
     -------
@@ -28,13 +28,7 @@ def link_masses(xml: bytes, base_link: str | None = None, tip_link: str | None =
     centers : (J, 3)
         In the frame of the joint's child link, which is the joint's frame after its motion [m]; 0 where there is no
         mass.
-
-    Raises
-    ------
-    URDFError
-        As ``parse_chain`` does, and when a mass is negative or not finite.
     """
-    chain, bodies = parse_bodies(xml, base_link, tip_link)
     below: dict[str, list[int]] = {}
     for i, body in enumerate(bodies):
         below.setdefault(body.parent, []).append(i)
