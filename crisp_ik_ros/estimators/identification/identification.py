@@ -22,7 +22,7 @@ from crisp_ik_ros.estimators.identification.measurements import (
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, NormalEquations, normal_equations
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
+from crisp_ik_ros.transforms import Array, rotation_exponential
 
 # Scales change by less than this, and steps are shorter than so many standard deviations, when the fit ends.
 SETTLED = 0.01
@@ -146,7 +146,8 @@ def identify(
         if length == 1.0 and moved < 0.1 and changed < SETTLED:
             break
     equations, fit = linearise(fit, data, joints)
-    return replace(fit, equations=equations, evidence=log_evidence(fit, equations))
+    fit = replace(fit, equations=equations)
+    return replace(fit, evidence=log_evidence(fit, data))
 
 
 def linearise(fit: Fit, data: Measurements, joints: Joints) -> tuple[NormalEquations, Fit]:
@@ -178,7 +179,6 @@ def _moved(fit: Fit, step: Array) -> Fit:
     frame, tool = fit.frame.copy(), fit.tool.copy()
     frame[:3, :3], frame[:3, 3] = turn @ frame[:3, :3], frame[:3, 3] + change[:3]
     tool[:3, 3] = tool[:3, 3] + change[6:9]
-    tool = tool @ make_pose(np.zeros(3), np.eye(3))
     tool[:3, :3] = rotation_exponential(change[9:12]) @ tool[:3, :3]
     return replace(fit, parameters=fit.parameters + step[: fit.layout.size], frame=frame, tool=tool)
 
@@ -235,15 +235,10 @@ def adapt(
     return replace(fit, scales=scales, factors=factors), changed
 
 
-def log_evidence(fit: Fit, equations: NormalEquations) -> float:
+def log_evidence(fit: Fit, data: Measurements) -> float:
     """Logarithm of the marginal likelihood, but for constants that all layouts share, by Laplace's approximation."""
-    hessian, _ = equations.at(fit.factors)
-    lower = _factor(hessian, np.concatenate([fit.scales, fit.nuisance]))
-    return -_evidence_cost(fit) - float(np.log(np.diag(lower)).sum())
-
-
-def _evidence_cost(fit: Fit) -> float:
-    return 0.5 * float(((fit.parameters / fit.scales) ** 2).sum())
+    counts = np.array([3 * len(data) - 3 * len(np.unique(data.groups[data.groups >= 0])), 3 * (data.kinds == POSE).sum()])
+    return -_cost(fit, data) - float(counts @ np.log(fit.factors)) - float(np.log(np.diag(fit.posterior())).sum())
 
 
 def _factor(hessian: Array, scales: Array) -> Array:

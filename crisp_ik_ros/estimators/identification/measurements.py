@@ -15,6 +15,8 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 
 # Degrees of freedom of the Student distribution that residuals are taken to have: a gross error counts little.
 TAIL = 4.0
+# A real arm may have been where its URDF does not let it, but not in degrees [rad or m].
+LIMIT_SLACK = 1.0
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def read_measurements(robot: RobotModel, dataset: Dataset, priors: Priors) -> Me
         When the joints are not the robot's, a configuration lies outside its limits, or a group has one sample only and
         so says nothing.
     """
-    configurations = ConfigurationRows(robot, dataset)[:]
+    configurations = ConfigurationRows(robot, dataset, LIMIT_SLACK)[:]
     kinds = np.asarray(dataset.kinds)
     same = kinds == SAME_POINT
     numbers, groups = np.unique(dataset.groups[same], return_inverse=True)

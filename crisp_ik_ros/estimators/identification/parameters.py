@@ -19,12 +19,22 @@ METRES_PER_RADIAN = 0.2
 
 
 class Group(NamedTuple):
-    """Parameters of one kind, whose sizes are alike: a name, the key of its prior, where they stand, and their unit."""
+    """Parameters of one kind, whose sizes are alike.
+
+    Attributes
+    ----------
+    name, unit : str
+    prior : str
+        Field of ``Priors`` with their standard deviation, but for ``factor``.
+    columns : (k,)
+        Where they stand.
+    """
 
     name: str
     prior: str
     columns: np.ndarray
     unit: str
+    factor: float = 1.0
 
 
 class KernelTerm(NamedTuple):
@@ -128,7 +138,7 @@ class Layout:
         yield Group("scale", "scale", np.arange(where["scale"].start, where["scale"].stop), "rad/rad")
         periodic = np.arange(where["harmonics"].start, where["harmonics"].stop).reshape(joints, self.harmonics, 2)
         for k in range(self.harmonics):
-            yield Group(f"periodic error, {k + 1} a turn", "harmonic", periodic[:, k].ravel(), "rad")
+            yield Group(f"periodic error, {k + 1} a turn", "harmonic", periodic[:, k].ravel(), "rad", (k + 1) ** -2.0)
         yield Group("compliance", "compliance", np.arange(where["compliance"].start, where["compliance"].stop), "rad/Nm")
         if self.kernel is not None:
             terms = np.arange(where["kernel"].start, where["kernel"].stop).reshape(joints, self.centers)
@@ -139,7 +149,7 @@ class Layout:
         """Standard deviation of each parameter (P,) before there is data."""
         scales = np.empty(self.size)
         for group in self.groups():
-            scales[group.columns] = getattr(priors, group.prior)
+            scales[group.columns] = group.factor * getattr(priors, group.prior)
         return scales
 
     def names(self) -> list[tuple[str, str]]:

@@ -26,7 +26,7 @@ class Priors:
     scale : float
         Gear ratio's error of each joint [rad/rad].
     harmonic : float
-        Amplitude of a periodic error, for each joint and number of periods a turn [rad].
+        Amplitude of each joint's periodic error of one period a turn; of k periods 1 / k^2 of it [rad].
     compliance : float
         Deflection of each joint under gravity [rad/Nm].
     kernel : float
