@@ -9,7 +9,7 @@ from oracles import GANTRY, TWO_LINK, forward_kinematics, roll_pitch_yaw
 from crisp_ik_ros.errors import URDFError
 from crisp_ik_ros.robots.masses import link_masses
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
-from crisp_ik_ros.robots.urdf import parse_bodies, read_urdf
+from crisp_ik_ros.robots.urdf import read_urdf
 
 GRAVITY = 9.81
 INERTIA = '<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/>'

@@ -1,8 +1,8 @@
 """Compiled forward kinematics and Jacobian of a serial chain.
 
 The chain is stored with every joint axis turned to z, so that a joint motion is a rotation about z or a shift along z:
-T(q) = F_0 Z_0(q_0) F_1 Z_1(q_1) ... F_J. Where a robot is known not to do what it is told, its motion q + d(q) takes the
-place of q.
+T(q) = F_0 Z_0(q_0) F_1 Z_1(q_1) ... F_J. Where a robot is known not to do what it is told, its motion q + d(q) takes
+the place of q.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import allocating, assign, entry, innermost
-from crisp_ik_ros.robots.corrections import Corrections, displace
+from crisp_ik_ros.compiled import entry, innermost
+from crisp_ik_ros.robots.corrections import Corrections, corrected_frames, corrected_jacobian
 from crisp_ik_ros.transforms import Array
 
 
@@ -41,16 +41,9 @@ class Chain(NamedTuple):
 def frames(chain, q, rotation, position, axes, origins):
     """Write the tip's rotation and position, and each joint's axis and origin, base frame, at ``q`` (J,)."""
     if chain.corrections.active:
-        _corrected_frames(chain, q, rotation, position, axes, origins)
+        corrected_frames(chain, q, rotation, position, axes, origins)
     else:
         _walk(chain, q, rotation, position, axes, origins)
-
-
-@allocating
-def _corrected_frames(chain, q, rotation, position, axes, origins):
-    motion = np.empty(q.shape[0])
-    displace(chain.corrections, q, motion, np.empty((0, 0)))
-    _walk(chain, motion, rotation, position, axes, origins)
 
 
 @innermost
@@ -105,24 +98,9 @@ def forward_kinematics_jacobian(chain, q, rotation, position, jacobian, axes, or
     scratch memory.
     """
     if chain.corrections.active:
-        _corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins)
+        corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins)
     else:
         _rigid_jacobian(chain, q, rotation, position, jacobian, axes, origins)
-
-
-@allocating
-def _corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins):
-    joints = q.shape[0]
-    motion, derivative, row = np.empty(joints), np.empty((joints, joints)), np.empty(joints)
-    displace(chain.corrections, q, motion, derivative)
-    _rigid_jacobian(chain, motion, rotation, position, jacobian, axes, origins)
-    for i in range(6):
-        assign(row, jacobian[i])
-        for j in range(joints):
-            jacobian[i, j] = 0.0
-        for k in range(joints):
-            for j in range(joints):
-                jacobian[i, j] += row[k] * derivative[k, j]
 
 
 @innermost

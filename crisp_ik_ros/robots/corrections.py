@@ -4,9 +4,11 @@ Joint j moves to q_j + d_j(q), where d_j is what was learned of it:
 
 - a scale: s_j (q_j - m_j);
 - a periodic error, of gears and encoders: sum over k of c_jk cos(k a_j) + b_jk sin(k a_j), a_j = rate_j q_j;
-- deflection under gravity: compliance_j times the generalised force of gravity on the joint;
-- a kernel term: sum over the centers z of w_jz exp(-|u(q) - u(z)|^2 / 2), u(q) = (cos a, sin a) / length scale. To first
+- deflection under gravity: a compliance times the generalised force of gravity on the joint;
+- a kernel term: sum over the centers z of w_jz exp(-|u(q) - u(z)|^2 / 2), u = (cos a, sin a) / length scale. To first
   order in w it moves the tool by the kernel K(q, q') = sum over j of J_j(q) J_j(q')^T k_j(q, q').
+
+And its frame tilts about its x and y axes, as bearings and links bend: a compliance times the moment of gravity there.
 """
 
 from __future__ import annotations
@@ -35,8 +37,8 @@ class Corrections(NamedTuple):
         s_j and m_j.
     harmonics : (J, 2 H)
         c_j1, b_j1, c_j2, b_j2, ... [rad or m].
-    compliances : (J,)
-        [rad/Nm or m/N].
+    compliances : (J, 3)
+        About the x, y and z axis of each joint's frame, z the joint's own [rad/Nm, or m/N along a prismatic joint].
     bodies : Bodies
         The nominal robot, and what hangs on it: what gravity acts on.
     centers : (2 J, m)
@@ -87,7 +89,7 @@ def no_corrections(dof: int) -> Corrections:
         np.zeros((0, 3, 3)), np.zeros((0, 3)), np.zeros(0, dtype=bool), np.zeros(0), np.zeros((0, 3)), np.zeros(3)
     )
     return Corrections(
-        False, np.ones(dof), np.zeros(dof), np.zeros(dof), np.zeros((dof, 0)), np.zeros(dof), bodies,
+        False, np.ones(dof), np.zeros(dof), np.zeros(dof), np.zeros((dof, 0)), np.zeros((dof, 3)), bodies,
         np.zeros((2 * dof, 0)), np.zeros((dof, 0)), 1.0,
     )  # fmt: skip
 
@@ -146,98 +148,129 @@ def _product(left, right):
     return total
 
 
-@allocating
-def gravity_forces(bodies, q, forces, derivative):
-    """Write the generalised forces of gravity (J,) [Nm or N], and how they change with q (J, J).
-
-    With U the potential energy, the forces are -dU/dq, and their derivative is the symmetric -d2U/dq2.
-    """
-    joints = q.shape[0]
-    axes, origins, centers = np.empty((joints, 3)), np.empty((joints, 3)), np.empty((joints, 3))
-    rotation, position = np.empty((3, 3)), np.empty(3)
-    turned, shifted = np.empty((3, 3)), np.empty(3)
+@innermost
+def _turn(matrix, first, second, angle):
+    """Turn a rotation (3, 3), from the right, in the plane of two of its columns."""
+    c, s = np.cos(angle), np.sin(angle)
     for a in range(3):
-        position[a] = bodies.translations[0, a]
+        x, y = matrix[a, first], matrix[a, second]
+        matrix[a, first], matrix[a, second] = c * x + s * y, c * y - s * x
+
+
+@innermost
+def _follow(rotation, position, fixed, shift, turned):
+    """Go on by a fixed frame: rotation (3, 3) and position (3,) times its rotation and translation."""
+    for a in range(3):
+        for k in range(3):
+            position[a] += rotation[a, k] * shift[k]
         for b in range(3):
-            rotation[a, b] = bodies.rotations[0, a, b]
+            turned[a, b] = rotation[a, 0] * fixed[0, b] + rotation[a, 1] * fixed[1, b] + rotation[a, 2] * fixed[2, b]
+    for a in range(3):
+        for b in range(3):
+            rotation[a, b] = turned[a, b]
+
+
+@innermost
+def _mixed(u, v, w):
+    """Triple product u . (v x w)."""
+    return u[0] * (v[1] * w[2] - v[2] * w[1]) + u[1] * (v[2] * w[0] - v[0] * w[2]) + u[2] * (v[0] * w[1] - v[1] * w[0])
+
+
+@innermost
+def _cross(u, v, out):
+    out[0], out[1], out[2] = u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
+
+
+@allocating
+def gravity_moments(bodies, q, moments, derivative):
+    """Write the moments of gravity about the axes of each joint's frame (J, 3) [Nm], and their derivative (J, 3, J).
+
+    For a prismatic joint the third is the force along it [N]. All of the nominal robot: the difference is of second order.
+    """
+    joints, g = q.shape[0], bodies.gravity
+    axes, origins, centers = np.empty((joints, 3, 3)), np.empty((joints, 3)), np.empty((joints, 3))
+    rotation, position, turned = np.eye(3), np.zeros(3), np.empty((3, 3))
     for j in range(joints):
-        c, s = np.cos(q[j]), np.sin(q[j])
+        _follow(rotation, position, bodies.rotations[j], bodies.translations[j], turned)
         for a in range(3):
-            axes[j, a], origins[j, a] = rotation[a, 2], position[a]
-            if bodies.prismatic[j]:
+            origins[j, a] = position[a]
+            for b in range(3):
+                axes[j, b, a] = rotation[a, b]
+        if bodies.prismatic[j]:
+            for a in range(3):
                 position[a] += rotation[a, 2] * q[j]
-            else:
-                x, y = rotation[a, 0], rotation[a, 1]
-                rotation[a, 0], rotation[a, 1] = c * x + s * y, c * y - s * x
+        else:
+            _turn(rotation, 0, 1, q[j])
         for a in range(3):
-            centers[j, a], shifted[a] = position[a], position[a]
+            centers[j, a] = position[a]
             for k in range(3):
                 centers[j, a] += rotation[a, k] * bodies.centers[j, k]
-                shifted[a] += rotation[a, k] * bodies.translations[j + 1, k]
-            for b in range(3):
-                turned[a, b] = 0.0
-                for k in range(3):
-                    turned[a, b] += rotation[a, k] * bodies.rotations[j + 1, k, b]
-        for a in range(3):
-            position[a] = shifted[a]
-            for b in range(3):
-                rotation[a, b] = turned[a, b]
-    g = bodies.gravity
     # From the tip inwards: mass, and mass times centre, of all that hangs beyond a joint.
-    mass, mx, my, mz = 0.0, 0.0, 0.0, 0.0
+    mass, moment, arm, pull = 0.0, np.zeros(3), np.empty(3), np.empty(3)
+    motion = np.empty((joints, 3))
     for k in range(joints - 1, -1, -1):
-        own = bodies.masses[k]
-        mass += own
-        mx, my, mz = mx + own * centers[k, 0], my + own * centers[k, 1], mz + own * centers[k, 2]
+        mass += bodies.masses[k]
+        for a in range(3):
+            moment[a] += bodies.masses[k] * centers[k, a]
+            arm[a] = moment[a] - mass * origins[k, a]
         # How mass times centre moves with joint k.
         if bodies.prismatic[k]:
-            dx, dy, dz = mass * axes[k, 0], mass * axes[k, 1], mass * axes[k, 2]
+            for a in range(3):
+                motion[k, a] = mass * axes[k, 2, a]
         else:
-            x, y, z = mx - mass * origins[k, 0], my - mass * origins[k, 1], mz - mass * origins[k, 2]
-            dx = axes[k, 1] * z - axes[k, 2] * y
-            dy = axes[k, 2] * x - axes[k, 0] * z
-            dz = axes[k, 0] * y - axes[k, 1] * x
-        forces[k] = g[0] * dx + g[1] * dy + g[2] * dz
-        for j in range(k + 1):
-            value = 0.0
-            if not bodies.prismatic[j]:
-                # Turning joint j turns the motion that joint k, further out, causes.
-                value = (
-                    g[0] * (axes[j, 1] * dz - axes[j, 2] * dy)
-                    + g[1] * (axes[j, 2] * dx - axes[j, 0] * dz)
-                    + g[2] * (axes[j, 0] * dy - axes[j, 1] * dx)
-                )
-            derivative[j, k], derivative[k, j] = value, value
+            _cross(axes[k, 2], arm, motion[k])
+        for b in range(3):
+            axis, slides = axes[k, b], b == 2 and bodies.prismatic[k]
+            if slides:
+                moments[k, b] = mass * (g[0] * axis[0] + g[1] * axis[1] + g[2] * axis[2])
+            else:
+                moments[k, b] = _mixed(axis, arm, g)
+            for i in range(joints):
+                value = 0.0
+                if i < k and not bodies.prismatic[i]:
+                    # The arm beyond turns with joint i, and gravity does not: as if that turned the other way.
+                    _cross(axes[i, 2], g, pull)
+                    if slides:
+                        value = -mass * (pull[0] * axis[0] + pull[1] * axis[1] + pull[2] * axis[2])
+                    else:
+                        value = -_mixed(axis, arm, pull)
+                elif i >= k and not slides:
+                    value = _mixed(axis, motion[i], g)
+                derivative[k, b, i] = value
 
 
 @allocating
 def displace(corrections, q, motion, derivative):
-    """Write the actual motion q + d(q) (J,) and its derivative I + dd/dq (J, J); the latter where its rows are J."""
+    """Write how far each joint turns its frame about x and y, and moves along or about z, to ``motion`` (J, 3).
+
+    The last is the actual motion q + d(q). And, where ``derivative`` has J rows, how these change with q (J, 3, J).
+    """
     joints, harmonics = q.shape[0], corrections.harmonics.shape[1] // 2
     centers, wants = corrections.centers.shape[1], derivative.shape[0] == joints
-    terms, forces = np.empty((joints, 2 * harmonics)), np.empty(joints)
-    stiffness = np.empty((joints, joints))
+    terms, slopes = np.empty((joints, 2 * harmonics)), np.empty((joints, 3, joints))
     periodic_terms(corrections.rates, q, harmonics, terms)
-    gravity_forces(corrections.bodies, q, forces, stiffness)
+    gravity_moments(corrections.bodies, q, motion, slopes)
     for j in range(joints):
-        value = corrections.scales[j] * (q[j] - corrections.middles[j]) + corrections.compliances[j] * forces[j]
-        slope = 1.0 + corrections.scales[j]
+        for b in range(3):
+            motion[j, b] *= corrections.compliances[j, b]
+            if wants:
+                for i in range(joints):
+                    derivative[j, b, i] = corrections.compliances[j, b] * slopes[j, b, i]
+        value, slope = q[j] + corrections.scales[j] * (q[j] - corrections.middles[j]), 1.0 + corrections.scales[j]
         for k in range(harmonics):
             along, across = corrections.harmonics[j, 2 * k], corrections.harmonics[j, 2 * k + 1]
             value += along * terms[j, 2 * k] + across * terms[j, 2 * k + 1]
             slope += (k + 1) * corrections.rates[j] * (across * terms[j, 2 * k] - along * terms[j, 2 * k + 1])
-        motion[j] = q[j] + value
+        motion[j, 2] += value
         if wants:
-            for i in range(joints):
-                derivative[j, i] = corrections.compliances[j] * stiffness[j, i]
-            derivative[j, j] += slope
+            derivative[j, 2, j] += slope
     if centers == 0:
         return
     feature = np.empty(2 * joints)
     features_of(corrections.rates, corrections.length_scale, q, feature)
     row = kernel_row(corrections.centers, feature)
     for j in range(joints):
-        motion[j] += _product(row, corrections.weights[j])
+        motion[j, 2] += _product(row, corrections.weights[j])
     if not wants:
         return
     weighted = np.empty(centers)
@@ -247,14 +280,81 @@ def displace(corrections, q, motion, derivative):
         for c in range(centers):
             weighted[c] = row[c] * (feature[i] * sines[c] - feature[joints + i] * cosines[c])
         for j in range(joints):
-            derivative[j, i] += corrections.rates[i] * _product(weighted, corrections.weights[j])
+            derivative[j, 2, i] += corrections.rates[i] * _product(weighted, corrections.weights[j])
+
+
+@allocating
+def corrected_walk(chain, motion, rotation, position, axes, origins, tilts):
+    """Walk a chain whose frames tilt: as ``frames`` writes them, and the axes of the tilts to ``tilts`` (J, 2, 3)."""
+    turned = np.empty((3, 3))
+    for a in range(3):
+        position[a] = 0.0
+        for b in range(3):
+            rotation[a, b] = 1.0 if a == b else 0.0
+    joints = motion.shape[0]
+    for j in range(joints):
+        _follow(rotation, position, chain.rotations[j], chain.translations[j], turned)
+        for a in range(3):
+            tilts[j, 0, a] = rotation[a, 0]
+        _turn(rotation, 1, 2, motion[j, 0])
+        for a in range(3):
+            tilts[j, 1, a] = rotation[a, 1]
+        _turn(rotation, 2, 0, motion[j, 1])
+        for a in range(3):
+            axes[j, a], origins[j, a] = rotation[a, 2], position[a]
+        if chain.prismatic[j]:
+            for a in range(3):
+                position[a] += rotation[a, 2] * motion[j, 2]
+        else:
+            _turn(rotation, 0, 1, motion[j, 2])
+    _follow(rotation, position, chain.rotations[joints], chain.translations[joints], turned)
+
+
+@allocating
+def corrected_frames(chain, q, rotation, position, axes, origins):
+    """As ``chain.frames``, where the joints do other than they are told."""
+    joints = q.shape[0]
+    motion = np.empty((joints, 3))
+    displace(chain.corrections, q, motion, np.empty((0, 3, 0)))
+    corrected_walk(chain, motion, rotation, position, axes, origins, np.empty((joints, 2, 3)))
+
+
+@allocating
+def corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins):
+    """As ``chain.forward_kinematics_jacobian``, where the joints do other than they are told."""
+    joints = q.shape[0]
+    motion, derivative, tilts = np.empty((joints, 3)), np.empty((joints, 3, joints)), np.empty((joints, 2, 3))
+    arm, moved, nothing = np.empty(3), np.empty(3), np.zeros(3)
+    displace(chain.corrections, q, motion, derivative)
+    corrected_walk(chain, motion, rotation, position, axes, origins, tilts)
+    for a in range(6):
+        for i in range(joints):
+            jacobian[a, i] = 0.0
+    for j in range(joints):
+        for a in range(3):
+            arm[a] = position[a] - origins[j, a]
+        for b in range(3):
+            axis = axes[j] if b == 2 else tilts[j, b]
+            turns = axis
+            if b == 2 and chain.prismatic[j]:
+                turns = nothing
+                for a in range(3):
+                    moved[a] = axis[a]
+            else:
+                _cross(axis, arm, moved)
+            for i in range(joints):
+                slope = derivative[j, b, i]
+                for a in range(3):
+                    jacobian[a, i] += slope * moved[a]
+                    jacobian[3 + a, i] += slope * turns[a]
 
 
 @entry
 def motions(corrections, configurations):
-    """Actual motions (n, J) at configurations (n, J)."""
-    out, nothing = np.empty_like(configurations), np.empty((0, 0))
-    for i in range(configurations.shape[0]):
+    """Tilts and actual motions (n, J, 3), as ``displace`` writes them, at configurations (n, J)."""
+    count, joints = configurations.shape
+    out, nothing = np.empty((count, joints, 3)), np.empty((0, 3, 0))
+    for i in range(count):
         displace(corrections, configurations[i], out[i], nothing)
     return out
 
@@ -269,13 +369,13 @@ def all_periodic_terms(rates, configurations, harmonics):
 
 
 @entry
-def all_gravity_forces(bodies, configurations):
-    """Generalised forces of gravity (n, J) at configurations (n, J)."""
+def all_gravity_moments(bodies, configurations):
+    """``gravity_moments`` (n, J, 3) at configurations (n, J)."""
     count, joints = configurations.shape
-    forces, derivative = np.empty((count, joints)), np.empty((joints, joints))
+    moments, derivative = np.empty((count, joints, 3)), np.empty((joints, 3, joints))
     for i in range(count):
-        gravity_forces(bodies, configurations[i], forces[i], derivative)
-    return forces
+        gravity_moments(bodies, configurations[i], moments[i], derivative)
+    return moments
 
 
 @entry

@@ -237,7 +237,9 @@ def adapt(
 
 def log_evidence(fit: Fit, data: Measurements) -> float:
     """Logarithm of the marginal likelihood, but for constants that all layouts share, by Laplace's approximation."""
-    counts = np.array([3 * len(data) - 3 * len(np.unique(data.groups[data.groups >= 0])), 3 * (data.kinds == POSE).sum()])
+    counts = np.array(
+        [3 * len(data) - 3 * len(np.unique(data.groups[data.groups >= 0])), 3 * (data.kinds == POSE).sum()]
+    )
     return -_cost(fit, data) - float(counts @ np.log(fit.factors)) - float(np.log(np.diag(fit.posterior())).sum())
 
 

@@ -85,7 +85,9 @@ def read_measurements(robot: RobotModel, dataset: Dataset, priors: Priors) -> Me
     names = tuple(dataset.group_names[i] for i in numbers)
     few = [names[i] for i in np.flatnonzero(np.bincount(groups, minlength=len(numbers)) < 2)]
     if few:
-        raise DatasetError(f"group {few[0]!r} has one sample only; a point must be touched in at least 2 configurations")
+        raise DatasetError(
+            f"group {few[0]!r} has one sample only; a point must be touched in at least 2 configurations"
+        )
     place = {name: i for i, name in enumerate(names)}
     known = [d for d in dataset.distances if d.first in place and d.second in place]
     default = np.array([priors.position_noise, priors.orientation_noise])

@@ -54,7 +54,7 @@ class Layout:
     """Where the parameters of a robot with J joints stand in one vector w (P,), and what they do.
 
     First 6 for each of the J + 1 frames of the chain (translation, rotation, in the frame's own axes), then for each
-    joint a scale, 2 ``harmonics`` coefficients, and a compliance; then, joint by joint, those of the kernel term.
+    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then, joint by joint, those of the kernel term.
 
     Attributes
     ----------
@@ -101,7 +101,7 @@ class Layout:
     @property
     def parametric(self) -> int:
         """Number of parameters without those of the kernel term."""
-        return self.geometric + self.dof * (2 + 2 * self.harmonics)
+        return self.geometric + self.dof * (4 + 2 * self.harmonics)
 
     @property
     def centers(self) -> int:
@@ -114,13 +114,13 @@ class Layout:
         return self.parametric + self.dof * self.centers
 
     def slices(self) -> dict[str, slice]:
-        """Where the joints' parameters stand: ``scale`` (J,), ``harmonics`` (J, 2 H), ``compliance`` (J,), ``kernel``."""
+        """Where the joints' parameters stand: ``scale`` (J,), ``harmonics`` (J, 2 H), ``compliance`` (J, 3), ``kernel``."""
         begin, joints = self.geometric, self.dof
         middle = begin + joints * (1 + 2 * self.harmonics)
         return {
             "scale": slice(begin, begin + joints),
             "harmonics": slice(begin + joints, middle),
-            "compliance": slice(middle, middle + joints),
+            "compliance": slice(middle, middle + 3 * joints),
             "kernel": slice(self.parametric, self.size),
         }
 
@@ -139,7 +139,9 @@ class Layout:
         periodic = np.arange(where["harmonics"].start, where["harmonics"].stop).reshape(joints, self.harmonics, 2)
         for k in range(self.harmonics):
             yield Group(f"periodic error, {k + 1} a turn", "harmonic", periodic[:, k].ravel(), "rad", (k + 1) ** -2.0)
-        yield Group("compliance", "compliance", np.arange(where["compliance"].start, where["compliance"].stop), "rad/Nm")
+        bending = np.arange(where["compliance"].start, where["compliance"].stop).reshape(joints, 3)
+        yield Group("compliance", "compliance", bending[:, 2].copy(), "rad/Nm")
+        yield Group("bending", "compliance", bending[:, :2].ravel(), "rad/Nm")
         if self.kernel is not None:
             terms = np.arange(where["kernel"].start, where["kernel"].stop).reshape(joints, self.centers)
             for j, name in enumerate(self.robot.joint_names):
@@ -164,10 +166,9 @@ class Layout:
         for joint, unit in zip(joints, units, strict=True):
             for k in range(1, self.harmonics + 1):
                 found += [(f"{joint}: {wave} of {k} a turn", unit) for wave in ("cosine", "sine")]
-        found += [
-            (f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N")
-            for joint, unit in zip(joints, units, strict=True)
-        ]
+        for joint, unit in zip(joints, units, strict=True):
+            found += [(f"{joint}: bending about {axis}", "rad/Nm") for axis in "xy"]
+            found.append((f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N"))
         return found
 
     def turns(self, parameters: Array) -> Array:
@@ -185,7 +186,7 @@ class Layout:
             parameters[where["scale"]].copy(),
             self.middles,
             parameters[where["harmonics"]].reshape(joints, -1) * self.units[:, None],
-            parameters[where["compliance"]].copy(),
+            parameters[where["compliance"]].reshape(joints, 3).copy(),
             self.bodies,
             np.ascontiguousarray(kernel.features),
             np.ascontiguousarray(weights * self.units[:, None]),
