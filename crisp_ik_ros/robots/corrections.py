@@ -185,7 +185,7 @@ def _cross(u, v, out):
 def gravity_moments(bodies, q, moments, derivative):
     """Write the moments of gravity about the axes of each joint's frame (J, 3) [Nm], and their derivative (J, 3, J).
 
-    For a prismatic joint the third is the force along it [N]. All of the nominal robot: the difference is of second order.
+    For a prismatic joint the third is the force along it [N]. All of the nominal robot: that is nearly the same.
     """
     joints, g = q.shape[0], bodies.gravity
     axes, origins, centers = np.empty((joints, 3, 3)), np.empty((joints, 3)), np.empty((joints, 3))

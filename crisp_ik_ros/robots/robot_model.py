@@ -50,8 +50,8 @@ class RobotModel:
     reach : float
         No tip position is farther than this from ``anchor`` [m].
     masses, mass_centers : (J,), (J, 3)
-        What moves rigidly with each joint [kg], and where its centre is in the frame of the joint's child link [m]; zeros
-        where nothing is known. They do not count for the fingerprint.
+        What moves rigidly with each joint [kg], and where its centre is in the joint's child link [m]; zeros where
+        nothing is known. They do not count for the fingerprint.
     urdf_sha256 : str
         Hash of the URDF text the model was read from; empty when it was not read from one.
     fingerprint : str

@@ -86,7 +86,7 @@ def _frame_rows(chain, unturned, moved):
     count, joints = moved.shape[:2]
     poses, rows = np.zeros((count, 4, 4)), np.zeros((count, 6, 6 * (joints + 1)))
     jacobian = np.zeros((count, 6, joints))
-    rotation, position, turned = np.empty((3, 3)), np.empty(3), np.empty((3, 3))
+    rotation, position = np.empty((3, 3)), np.empty(3)
     # Where the frames are, and the axes of tilts: x before any, y between the two.
     axes, origins, tilts = np.empty((joints, 3)), np.empty((joints + 1, 3)), np.empty((joints, 2, 3))
     after = np.empty((joints + 1, 3, 3))

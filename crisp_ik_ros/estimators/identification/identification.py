@@ -136,14 +136,16 @@ def identify(
         inverse = _inverse(lower)
         step = target - here
         fit, length = _advance(fit, data, step)
-        moved = np.max(np.abs(step[: layout.size]) / (fit.scales * np.sqrt(np.diag(inverse)[: layout.size])), initial=0)
+        longest = np.max(
+            np.abs(step[: layout.size]) / (fit.scales * np.sqrt(np.diag(inverse)[: layout.size])), initial=0
+        )
         changed = 0.0
         if priors.adapt:
             fit, changed = adapt(fit, data, priors, start_scales, equations, inverse)
         fit = replace(fit, equations=equations, iterations=fit.iterations + 1)
         if progress is not None:
             progress(iteration, limit)
-        if length == 1.0 and moved < 0.1 and changed < SETTLED:
+        if length == 1.0 and longest < 0.1 and changed < SETTLED:
             break
     equations, fit = linearise(fit, data, joints)
     fit = replace(fit, equations=equations)
@@ -166,14 +168,15 @@ def _advance(fit: Fit, data: Measurements, step: Array) -> tuple[Fit, float]:
     """Go along a step (C,), or as far as that does not make things worse."""
     before, share = _cost(fit, data), 1.0
     for _ in range(HALVINGS):
-        trial = _moved(fit, share * step)
+        trial = moved(fit, share * step)
         if _cost(trial, data) <= before + 1e-9 * abs(before):
             return trial, share
         share *= 0.5
     return fit, 1.0
 
 
-def _moved(fit: Fit, step: Array) -> Fit:
+def moved(fit: Fit, step: Array) -> Fit:
+    """Return the fit with its parameters, frame and tool moved by a step (C,)."""
     change = step[fit.layout.size :]
     turn = rotation_exponential(change[3:6])
     frame, tool = fit.frame.copy(), fit.tool.copy()

@@ -79,11 +79,9 @@ def choose_kernel(
     plain = identify(known, some, priors, TRIAL)
     evidence = {"none": plain.evidence}
     chosen = spread_configurations(robot, fit.layout, some.configurations, TRIAL_CENTERS, random_state)
-    done = 0
-    for length_scale in length_scales:
+    for done, length_scale in enumerate(length_scales, 1):
         trial = identify(with_kernel(plain, kernel_term(fit.layout, chosen, length_scale), priors), some, priors, TRIAL)
         evidence[str(length_scale)] = trial.evidence
-        done += 1
         if progress is not None:
             progress(done, len(length_scales) + 1)
     best = max(length_scales, key=lambda scale: evidence[str(scale)])

@@ -35,7 +35,7 @@ class Measurements:
     names : tuple of str
         Of the groups.
     pairs : (k, 2)
-        Groups whose points are a known distance apart; ``lengths`` and ``tolerances`` (k,) say how far and how surely [m].
+        Groups whose points are a known distance apart; ``lengths`` and ``tolerances`` (k,) say how far [m].
     noise : (n, 2)
         Standard deviation of position and orientation, to a factor that is fitted [m, rad].
     stated : bool

@@ -54,7 +54,8 @@ class Layout:
     """Where the parameters of a robot with J joints stand in one vector w (P,), and what they do.
 
     First 6 for each of the J + 1 frames of the chain (translation, rotation, in the frame's own axes), then for each
-    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then, joint by joint, those of the kernel term.
+    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then, joint by joint, those of the
+    kernel term.
 
     Attributes
     ----------
@@ -114,7 +115,7 @@ class Layout:
         return self.parametric + self.dof * self.centers
 
     def slices(self) -> dict[str, slice]:
-        """Where the joints' parameters stand: ``scale`` (J,), ``harmonics`` (J, 2 H), ``compliance`` (J, 3), ``kernel``."""
+        """Where the joints' parameters stand: scale (J,), harmonics (J, 2 H), compliance (J, 3), kernel (J, m)."""
         begin, joints = self.geometric, self.dof
         middle = begin + joints * (1 + 2 * self.harmonics)
         return {
