@@ -70,7 +70,7 @@ def rotation_logarithm(rotation: ArrayLike) -> Array:
 
 def nearest_rotation(matrix: ArrayLike) -> Array:
     """Rotation (3, 3) nearest a matrix in the Frobenius norm: of U S V^T it is U diag(1, 1, +-1) V^T (Kabsch 1976)."""
-    left, _, right = np.linalg.svd(matrix)
+    left, _, right = np.linalg.svd(np.asarray(matrix, dtype=float))
     sign = 1.0 if np.linalg.det(left @ right) > 0.0 else -1.0
     return (left * (1.0, 1.0, sign)) @ right
 

@@ -179,6 +179,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         frame, tool = align(data, poses, *unknown, self.random_state)
         nominal = start(layout, priors, data, frame, tool, nuisance_scales(data, *unknown))
         fit = identify(nominal, data, priors, ITERATIONS, _part(progress, 0, 60))
+        # Once the frames are known, so are the lever arms of gravity.
+        fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
+        fit = identify(fit, data, priors, ITERATIONS)
         evidence = {"none": fit.evidence}
         if self.kernel == "auto":
             fit, evidence = choose_kernel(
@@ -187,7 +190,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         folds, method = assign_folds(data, dataset.locations, self.random_state)
         validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 80, 100))
         # Only now, that nothing can fail, does the estimator change.
-        self._take(fit)
+        self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
         self._uncertainty = _uncertainty(fit, data, validation, self.random_state)
         self.outliers_ = rows[fit.weights < OUTLIER]
         self.noise_ = tuple((fit.factors * np.median(data.noise, axis=0)).tolist())
@@ -257,11 +260,11 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             rows[:, self.dof + SOURCE] = np.where(support < LEAST_SUPPORT, NOMINAL, source)
         return answers
 
-    def _take(self, fit: Fit) -> None:
-        """Become the robot of a fit."""
-        self.robot_ = fit.layout.robot_with(fit.parameters)
-        self.geometric_robot_ = fit.layout.geometric_robot(fit.parameters)
-        self.frame_, self.tool_ = fit.frame, fit.tool
+    def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
+        """Become the robot that has these parameters (P,)."""
+        self.robot_ = layout.robot_with(parameters)
+        self.geometric_robot_ = layout.geometric_robot(parameters)
+        self.frame_, self.tool_ = frame, tool
         robot = self.robot_
         self.joints, self.chain, self.reach, self.anchor = robot.joints, robot.chain, robot.reach, robot.anchor
         self.fingerprint = robot.fingerprint

@@ -67,7 +67,7 @@ def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outlie
     """What a user should know before trusting a fit, in sentences."""
     found = []
     learned, nominal = validation.get("position_median"), validation.get("nominal_position_median")
-    if learned is None:
+    if learned is None or nominal is None:
         found.append(
             "Nothing could be held out for validation (one same-point group, or too few samples): how good the model "
             "is elsewhere is not known. Measure in at least two places."

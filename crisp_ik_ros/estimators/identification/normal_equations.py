@@ -175,7 +175,7 @@ def _eliminate_groups(
     for (first, second), length, tolerance in zip(data.pairs, data.lengths, data.tolerances, strict=True):
         # Residuals are negative positions.
         between = means[second][1] - means[first][1]
-        distance = np.linalg.norm(between)
-        row = (between / max(distance, 1e-9)) @ (means[first][0] - means[second][0]) / tolerance
+        distance = max(float(np.linalg.norm(between)), 1e-9)
+        row = (between / distance) @ (means[first][0] - means[second][0]) / tolerance
         hessians[2] += np.outer(row, row)
         gradients[2] += row * (length - distance) / tolerance

@@ -172,6 +172,12 @@ class Layout:
             found.append((f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N"))
         return found
 
+    def with_gravity_on(self, parameters: Array) -> Layout:
+        """Return the layout whose masses sit on the frames that parameters (P,) correct: the better lever arms."""
+        chain = self.geometric_robot(parameters).chain
+        bodies = self.bodies._replace(rotations=chain.rotations, translations=chain.translations)
+        return replace(self, bodies=bodies)
+
     def turns(self, parameters: Array) -> Array:
         """Rotation (J + 1, 3, 3) that each frame is corrected by."""
         return rotation_exponential(parameters[: self.geometric].reshape(-1, 6)[:, 3:])
