@@ -37,7 +37,7 @@ class Average(NamedTuple):
         Distance between the means of the first and the second half of the readings [m].
     drift_noise : float
         What ``drift`` comes to by noise alone, about [m].
-    count, left_out : int
+    readings, left_out : int
         Readings averaged, and glitches among all that are not.
     """
 
@@ -46,7 +46,7 @@ class Average(NamedTuple):
     scatter: Array
     drift: float
     drift_noise: float
-    count: int
+    readings: int
     left_out: int
 
 

@@ -36,7 +36,9 @@ def find_stops(
 ) -> list[Stop]:
     """Find where an arm stands still: no joint's range is above ``still_within`` over at least ``still_for``.
 
-    Each stop begins with the first reading it can and is as long as it can be; no two have readings in common.
+    Each begins with the first reading it can and is as long as it can be; no two have readings in common. Of those that
+    follow each other within ``still_for`` at the same place, within twice ``still_within``, only the longest counts: an
+    arm that comes to rest slowly, or creeps, stands there once.
 
     Parameters
     ----------
@@ -73,7 +75,7 @@ def find_stops(
     while True:
         waiting = np.searchsorted(candidates, row)
         if waiting == len(candidates):
-            return stops
+            return _longest_of_each(stops, configurations, still_for, still_within)
         row = int(candidates[waiting])
         last = _still_until(configurations, row, int(limits[row]), still_within)
         if times[last - 1] - times[row] >= still_for - ROUNDING:
@@ -116,6 +118,21 @@ def _still_until(configurations: Array, first: int, limit: int, within: float) -
         start += len(part)
         size = min(2 * size, 65536)
     return limit
+
+
+def _longest_of_each(stops: list[Stop], configurations: Array, still_for: float, still_within: float) -> list[Stop]:
+    """Of stops at one place, one after the other, the longest."""
+    places: list[list[Stop]] = []
+    before = None
+    for stop in stops:
+        middle = configurations[stop.first : stop.last].mean(axis=0)
+        near = before is not None and np.abs(middle - before).max() <= 2.0 * still_within
+        if near and stop.begin - places[-1][-1].end < still_for:
+            places[-1].append(stop)
+        else:
+            places.append([stop])
+        before = middle
+    return [max(place, key=lambda stop: stop.end - stop.begin) for place in places]
 
 
 def _check_window(still_for: float, still_within: float, largest_gap: float | None) -> float:
@@ -167,7 +184,7 @@ class Readings:
         """
         times = np.array(self._times)
         first, last = np.searchsorted(times, [begin - ROUNDING, end + ROUNDING]).tolist()
-        if covering and 0 < first < len(times) and times[first] > begin + ROUNDING:
+        if covering and first > 0 and (first == len(times) or times[first] > begin + ROUNDING):
             first -= 1
         return times[first:last], np.array(list(islice(self._values, first, max(first, last))))
 
@@ -260,7 +277,8 @@ class StillWindow:
         joint = int(np.argmax(ranges))
         if ranges[joint] > self.still_within:
             speed = ranges[joint] / (times[-1] - times[0])
-            return f"joint {self.joint_names[joint]} {speed:.2g} {'m/s' if self._prismatic[joint] else 'rad/s'}"
+            unit = "m/s" if self._prismatic[joint] else "rad/s"
+            return f"the arm is still moving: joint {self.joint_names[joint]} {speed:.2g} {unit}"
         if times[0] > end - self.still_for + ROUNDING:
             return f"the joints have been read for {end - times[0]:.2g} s only"
         return ""
