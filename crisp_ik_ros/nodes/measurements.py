@@ -22,6 +22,8 @@ SILENCE = 0.5
 # A stamp farther from the time of arrival is of another clock: the time of arrival counts then [s].
 LARGEST_DELAY = 1.0
 FEWEST_POSES = 3
+# Share of the time that the arm stands still over which there must be poses.
+COVERED = 0.5
 # The measured position stands still where its halves differ by less than so many standard deviations.
 DRIFT_FACTOR = 3.0
 
@@ -208,11 +210,11 @@ class Measurements:
             return outside
         tool = None
         if self.tool:
-            _, poses = self._poses.between(times[0], end)
-            if len(poses) < FEWEST_POSES:
+            read, poses = self._poses.between(times[0], end)
+            if len(poses) < FEWEST_POSES or read[-1] - read[0] < COVERED * self.still_for:
                 return (
                     f"only {len(poses)} poses on {self.tool.topic} in the {self.still_for:g} s that the arm has stood "
-                    f"still, expected {FEWEST_POSES} or more"
+                    f"still, expected {FEWEST_POSES} or more, all along"
                 )
             tool = average_poses(poses) if self.orientation else average_positions(poses[:, :3, 3])
             if tool.readings >= FEWEST_FOR_NOISE and tool.drift > max(

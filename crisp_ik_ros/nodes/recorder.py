@@ -159,6 +159,9 @@ class Recorder(ManagedNode):
     # -- saving --------------------------------------------------------------------------------------------------------
 
     def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not len(self._recording):
+            response.message = "no sample has been captured yet"
+            return response
         response.success = self._write()
         response.message = self._trouble or f"{len(self._recording)} samples in {self._recording.path}"
         return response

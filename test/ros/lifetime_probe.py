@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.nodes import lifetime
@@ -16,6 +18,8 @@ class Probe(lifetime.ManagedNode):
     def __init__(self) -> None:
         super().__init__("probe")
         self.create_service(Trigger, "ask", self._answer)
+        self.create_service(Trigger, "ask_patiently", self._answer_later, callback_group=ReentrantCallbackGroup())
+        self._later = Future()
         self.create_timer(0.05, getattr(self, f"_{sys.argv[1]}"))
         print("ready", flush=True)
 
@@ -37,6 +41,15 @@ class Probe(lifetime.ManagedNode):
     def _answer(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = "here"
         return response
+
+    async def _answer_later(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = await lifetime.Patiently(self._later)
+        return response
+
+    def _tell(self) -> None:
+        self._ticks = getattr(self, "_ticks", 0) + 1
+        if self._ticks == 40:
+            self._later.set_result(f"after {self._ticks} ticks")
 
     def close(self) -> None:
         """Say so."""
