@@ -19,7 +19,7 @@ class Probe(lifetime.ManagedNode):
         super().__init__("probe")
         self.create_service(Trigger, "ask", self._answer)
         self.create_service(Trigger, "ask_patiently", self._answer_later, callback_group=ReentrantCallbackGroup())
-        self._later = Future()
+        self._later, self._asked = Future(), 0
         self.create_timer(0.05, getattr(self, f"_{sys.argv[1]}"))
         print("ready", flush=True)
 
@@ -40,16 +40,14 @@ class Probe(lifetime.ManagedNode):
 
     def _answer(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = "here"
+        self._asked += 1
+        if self._asked == 2:
+            self._later.set_result("asked twice")
         return response
 
     async def _answer_later(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = await lifetime.Patiently(self._later)
         return response
-
-    def _tell(self) -> None:
-        self._ticks = getattr(self, "_ticks", 0) + 1
-        if self._ticks == 40:
-            self._later.set_result(f"after {self._ticks} ticks")
 
     def close(self) -> None:
         """Say so."""
