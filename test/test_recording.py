@@ -137,7 +137,7 @@ def test_a_tool_that_moves_while_the_joints_do_not_is_not_measured(arm):
 def test_few_poses_are_not_enough(arm):
     arm.run(0.6, tracked=False)
     arm.pose()
-    words = f"only {{}} poses on {TOPIC} in the 0.5 s that the arm has stood still, expected 3 or more, all along"
+    words = f"too few poses on {TOPIC} in the 0.5 s that the arm has stood still: {{}}, expected 3 or more, all along"
     assert arm.look() == words.format(1)
     arm.run(0.2)
     assert arm.look() == words.format(21)
@@ -340,7 +340,7 @@ def test_samples_that_cannot_be_saved_are_kept(panda, configurations, tmp_path, 
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        with pytest.raises(CrispIKError, match=r"2 samples are not saved.*no space left"):
+        with pytest.raises(CrispIKError, match=r"not saved \(2 samples\).*no space left"):
             recording.save()
     assert recording.unsaved == 1 and len(Dataset.load(path)) == 1
     recording.save()

@@ -18,7 +18,7 @@ from crisp_ik_ros.estimators.drift import (
 )
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes.listening import Listener
-from crisp_ik_ros.nodes.measurements import Measurement
+from crisp_ik_ros.nodes.measurements import WAITING, Measurement
 from crisp_ik_ros.nodes.parameters import declare
 
 # The arm stands still when no joint moves by more in this time [s, rad or m].
@@ -79,6 +79,7 @@ class DriftWatch:
         self._estimator = estimator
         self._monitor: DriftMonitor | None = None
         self._heard, self._unknown, self._state = -math.inf, 0, "nothing measured yet"
+        self._foreign = False
         if self._listener is None:
             return
         self._listener.begin(estimator.robot)
@@ -93,18 +94,23 @@ class DriftWatch:
     def _look(self) -> None:
         """Take a measurement where there is one, of readings that none was made of before."""
         assert self._listener is not None
-        found = self._listener.measurements.look(self._listener.now())
-        if isinstance(found, str):
-            self._state = found
-        elif found.begin > self._heard:
+        listener = self._listener
+        if listener.now() < self._heard:
+            # The clock was set back.
+            self._heard = -math.inf
+        found = listener.measurements.look(listener.now(), since=self._heard + STILL_FOR)
+        if isinstance(found, Measurement):
             self._heard = found.end
             self._state = self._compare(found)
+        elif found != WAITING:
+            self._state = found
 
     def _compare(self, found: Measurement) -> str:
         """Take a measurement; return words for what became of it."""
         assert self._listener is not None and found.tool is not None
         measurements, base = self._listener.measurements, self._estimator.robot.base_link
-        if not (measurements.in_base_frame() or expects_any_frame(self._estimator)):
+        self._foreign = not (measurements.in_base_frame() or expects_any_frame(self._estimator))
+        if self._foreign:
             return f"poses are measured in the frame {measurements.frame_id!r}, expected {base!r}, the robot's base"
         configuration = self._estimator.robot.confined(found.configuration)
         if self._monitor is None or not knows(self._estimator, configuration):
@@ -138,7 +144,7 @@ class DriftWatch:
             "advice": ADVICE if report.drifted else "",
         }
         return DiagnosticStatus(
-            level=DiagnosticStatus.WARN if report.drifted else DiagnosticStatus.OK,
+            level=DiagnosticStatus.WARN if report.drifted or self._foreign else DiagnosticStatus.OK,
             name=name,
             message=_message(report, self._state),
             hardware_id=robot,

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.datasets.averages import FEWEST_FOR_NOISE, Average, average_poses, average_positions
-from crisp_ik_ros.datasets.capture import Readings, StillWindow
+from crisp_ik_ros.datasets.capture import StillWindow
+from crisp_ik_ros.datasets.readings import Readings
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.samples import LIMIT_SLACK
 from crisp_ik_ros.nodes.joint_order import indices_of
@@ -26,6 +27,7 @@ FEWEST_POSES = 3
 COVERED = 0.5
 # The measured position stands still where its halves differ by less than so many standard deviations.
 DRIFT_FACTOR = 3.0
+WAITING = "waiting for readings"
 
 
 class Measurement(NamedTuple):
@@ -203,7 +205,7 @@ class Measurements:
         if fault := self._still.fault(end):
             return fault
         if end < since:
-            return "waiting for readings"
+            return WAITING
         times, _ = self._still.window(end)
         configuration = self._still.mean(end)
         if outside := self._outside(configuration):
@@ -213,8 +215,8 @@ class Measurements:
             read, poses = self._poses.between(times[0], end)
             if len(poses) < FEWEST_POSES or read[-1] - read[0] < COVERED * self.still_for:
                 return (
-                    f"only {len(poses)} poses on {self.tool.topic} in the {self.still_for:g} s that the arm has stood "
-                    f"still, expected {FEWEST_POSES} or more, all along"
+                    f"too few poses on {self.tool.topic} in the {self.still_for:g} s that the arm has stood still: "
+                    f"{len(poses)}, expected {FEWEST_POSES} or more, all along"
                 )
             tool = average_poses(poses) if self.orientation else average_positions(poses[:, :3, 3])
             if tool.readings >= FEWEST_FOR_NOISE and tool.drift > max(

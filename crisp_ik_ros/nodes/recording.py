@@ -74,6 +74,10 @@ class Recording:
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
+    def count(self) -> str:
+        """Return the number of samples in words."""
+        return f"{len(self)} sample{'' if len(self) == 1 else 's'}"
+
     @property
     def unsaved(self) -> int:
         """Number of samples that are not in the file yet."""
@@ -182,9 +186,9 @@ class Recording:
         try:
             dataset.save(self.path)
         except OSError as error:
-            raise CrispIKError(f"{len(dataset)} samples are not saved: cannot write {self.path}: {error}") from error
+            raise CrispIKError(f"not saved ({self.count()}): cannot write {self.path}: {error}") from error
         self._saved = len(dataset)
-        return f"{len(dataset)} samples in {self.path}"
+        return f"{self.count()} in {self.path}"
 
 
 class Departure:

@@ -154,8 +154,9 @@ def test_what_keeps_it_from_capturing_is_said_and_a_signal_saves(ros, start, cli
     assert sorted(answer.result().success for answer in answers) in ([False, True], [True, True])
     taken = next(answer.result().message for answer in answers if answer.result().success)
     assert "sample 1" in taken and "nominal" not in taken
-    client.spin_until(lambda: status_of(diagnostics).level == DiagnosticStatus.OK)
+    client.spin_until(lambda: not status_of(diagnostics).message.startswith("0 samples"))
     values = {item.key: item.value for item in status_of(diagnostics).values}
+    assert status_of(diagnostics).level == DiagnosticStatus.OK, status_of(diagnostics).message
     assert values["pose frame"] == "tracker" and int(values["unsaved"]) >= 1
     assert not path.exists()
     assert recorder.stopped_cleanly()
@@ -164,7 +165,7 @@ def test_what_keeps_it_from_capturing_is_said_and_a_signal_saves(ros, start, cli
 
     # The file is continued, with samples of another kind.
     recorder = start("recorder", **{**parameters, "mode": "same_point", "autosave": True})
-    recorder.wait_for(f"which has {len(saved)} samples")
+    recorder.wait_for(f"which has {len(saved)} sample")
     lab.tracked = False
     unnamed = ask(client, "capture")
     assert not unnamed.success and "group" in unnamed.message
