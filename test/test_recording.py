@@ -170,17 +170,18 @@ def test_readings_that_cannot_be_used_are_refused_and_change_nothing(arm, panda)
         (panda.rest, [panda.joint_names[0]] * 7),
     ):
         with pytest.raises(InvalidInputError):
-            arm.joints(q, names)
+            arm.joints(q, names, stamp=0.0)
     for options in ({"shift": (np.nan, 0.0, 0.0)}, {"turn": 0.0}, {"turn": np.nan}, {"turn": 1.5}, {"frame": "other"}):
         with pytest.raises(InvalidInputError):
-            arm.pose(**options)
+            arm.pose(**options, stamp=0.0)
+    assert not arm.measurements.joints.foreign_clock and not arm.measurements.tool.foreign_clock
     after = arm.look()
     np.testing.assert_array_equal(after.configuration, before.configuration)
     np.testing.assert_array_equal(after.tool.pose, before.tool.pose)
     arm.now += 2.0
     with pytest.raises(InvalidInputError):
         arm.joints(np.full(7, np.nan))
-    assert "what comes on /joint_states is refused" in arm.look() and "not finite" in arm.look()
+    assert "what comes on /joint_states is refused" in arm.look() and "finite numbers" in arm.look()
 
 
 def test_joints_of_another_robot_are_named_in_the_silence(arm):

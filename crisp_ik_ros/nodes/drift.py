@@ -88,7 +88,8 @@ class DriftWatch:
         if math.isfinite(error):
             self._monitor = DriftMonitor(self._threshold, error, self._window)
             # No request is to wait for this to be compiled.
-            rest = estimator.robot.rest
+            rest = estimator.robot.confined(estimator.robot.rest)
+            knows(estimator, rest)
             model_error(estimator, estimator.robot.forward_kinematics(rest), rest)
 
     def _look(self) -> None:

@@ -146,10 +146,13 @@ class Measurements:
                 self._order = indices_of(names, self.robot.joint_names, "name")
                 self._names = list(names)
             configuration = np.asarray(positions, dtype=float)[self._order]
-            self._still.add(self.joints.time_of(stamp, now), configuration)
+            if not np.isfinite(configuration).all():
+                raise InvalidInputError("position", configuration.tolist(), "finite numbers")
         except InvalidInputError as error:
             self.joints.refused = str(error)
             raise
+        # Only of good messages is it asked which clock their stamps are of.
+        self._still.add(self.joints.time_of(stamp, now), configuration)
         self.joints.accept(now)
         return configuration
 

@@ -80,6 +80,7 @@ class Recorder(ManagedNode):
         )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         self._recording = Recording(robot, mode, output, overwrite, accuracy)
+        self._recording.warm_up()
         if mode == "same_point":
             pose_topic = ""
         elif not pose_topic:

