@@ -160,6 +160,7 @@ def evaluate_model(model: Path, data: Path) -> dict[str, Any]:
     names = estimator.robot.joint_names
     if dataset.joint_names != names:
         raise DatasetError(f"{data} has the joints {', '.join(dataset.joint_names)}, the model {', '.join(names)}")
+    dataset.require_poses("crisp-ik evaluate")
     result: dict[str, Any] = {"samples": len(dataset)}
     for label, method in (("nominal", ModelBasedIK(estimator.robot)), ("learned", estimator)):
         position, orientation = method.errors(dataset.poses, dataset.configurations)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
+from crisp_ik_ros.datasets.fields import Fields
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.transforms import (
     QUATERNION_NORM_TOLERANCE,
-    Array,
     make_pose,
     matrix_from_quaternion,
     quaternion_from_matrix,
@@ -19,15 +18,11 @@ from crisp_ik_ros.transforms import (
 POSE_COLUMNS = ("x", "y", "z", "qx", "qy", "qz", "qw")
 
 
-def read_csv(path: Path) -> tuple[list[str], Array, Array]:
+def read_csv(path: Path) -> Fields:
     """Read samples from a table with a header line.
 
     Columns: one for each joint, named after it [rad or m], then x, y, z [m] and qx, qy, qz, qw of the measured tool
     pose in the base frame. Lines that begin with # are comments.
-
-    Returns
-    -------
-    joint_names, configurations (n, J), poses (n, 4, 4)
 
     Raises
     ------
@@ -68,11 +63,14 @@ def read_csv(path: Path) -> tuple[list[str], Array, Array]:
             f"{path}: sample {wrong[0]} has the quaternion {quaternion[wrong[0]].tolist()}; unit length is expected"
         )
     pose = make_pose(position, matrix_from_quaternion(quaternion))
-    return joint_names, np.column_stack([table[name] for name in joint_names]), pose
+    return Fields(tuple(joint_names), np.column_stack([table[name] for name in joint_names]), pose)
 
 
-def write_csv(path: Path, joint_names: Sequence[str], configurations: Array, poses: Array) -> None:
+def write_csv(path: Path, fields: Fields) -> None:
     """Write samples as ``read_csv`` reads them, with digits enough to give back the same numbers."""
-    rows = np.hstack([configurations, poses[:, :3, 3], quaternion_from_matrix(poses[:, :3, :3])])
-    header = ",".join((*joint_names, *POSE_COLUMNS))
+    if not fields.plain:
+        raise DatasetError("a table holds full poses alone so far; save as .npz")
+    quaternions = quaternion_from_matrix(fields.poses[:, :3, :3])
+    rows = np.hstack([fields.configurations, fields.poses[:, :3, 3], quaternions])
+    header = ",".join((*fields.joint_names, *POSE_COLUMNS))
     np.savetxt(path, rows, fmt="%.17g", delimiter=",", header=header, comments="")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from crisp_ik_ros.datasets.dataset import UNREADABLE
+from crisp_ik_ros.datasets.archive import UNREADABLE
 from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.losses.evaluate import make_loss
