@@ -230,7 +230,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def support(self, configurations: ArrayLike) -> Array:
         """How much of what was unknown of the tool's position the data has told: 0 (nothing) to 1, shape (...)."""
         q = self.robot.check_configuration(configurations)
-        return self._fitted().supports(q.reshape(-1, self.dof))[0].reshape(q.shape[:-1])
+        return self._fitted().supports(q.reshape(-1, self.dof))[:, 0].reshape(q.shape[:-1])
 
     def measured_poses(self, configurations: ArrayLike) -> Array:
         """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
@@ -260,12 +260,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def _answers(self, *arguments: Any) -> Answers | None:
         answers = super()._answers(*arguments)
         if answers is not None and hasattr(self, "robot_"):
-            rows = answers.rows
-            support, coverage = self._uncertainty.supports(np.ascontiguousarray(rows[:, : self.dof]))
-            rows[:, self.dof + SUPPORT] = support
-            source = np.where(coverage >= NEAR, LEARNED, CORRECTED)
-            source = np.where(support < FULL_SUPPORT, BLENDED, source)
-            rows[:, self.dof + SOURCE] = np.where(support < LEAST_SUPPORT, NOMINAL, source)
+            for row, (support, coverage) in zip(answers.rows, self._uncertainty.supports(answers.rows), strict=True):
+                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, coverage)
         return answers
 
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
@@ -308,6 +304,15 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         priors = Priors() if self.priors is None else self.priors
         priors.check()
         return priors
+
+
+def _source(support: float, coverage: float) -> int:
+    """What an answer rests on, as its code."""
+    if support < LEAST_SUPPORT:
+        return NOMINAL
+    if support < FULL_SUPPORT:
+        return BLENDED
+    return LEARNED if coverage >= NEAR else CORRECTED
 
 
 def _uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:

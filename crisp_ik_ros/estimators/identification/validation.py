@@ -102,7 +102,7 @@ def cross_validate(
             turn[test.kinds != POSE] = np.nan
             where[1][held] = turn
         uncertainty, turn = Uncertainty.of(trained, 0.0, random_state), trained.frame[:3, :3]
-        covariances[held] = turn @ uncertainty.covariances(test.configurations)[0] @ turn.T
+        covariances[held] = turn @ uncertainty.covariances(test.configurations) @ turn.T
         if progress is not None:
             progress(k + 1, count)
     return Validation(method, position, orientation, nominal_position, nominal_orientation, covariances)
