@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from crisp_ik_ros.datasets.archive import read_archive, write_archive
-from crisp_ik_ros.datasets.csv import read_csv, write_csv
+from crisp_ik_ros.datasets.archive import write_archive
+from crisp_ik_ros.datasets.checks import checked
+from crisp_ik_ros.datasets.csv import write_csv
 from crisp_ik_ros.datasets.fields import (
     POSE,
     POSITION,
     SAME_POINT,
     Distance,
     Fields,
-    checked,
     joined,
-    with_joints,
 )
 from crisp_ik_ros.datasets.partial import position_fields, same_point_fields
 from crisp_ik_ros.datasets.sharing import share
@@ -271,24 +270,29 @@ class Dataset:
     def load(
         cls, path: str | Path, memory_map: bool = False, joint_names: Sequence[str] | None = None, **options: Any
     ) -> Dataset:
-        """Read a .npz or .csv.
+        """Read samples from a file or folder: what it is, its name and contents tell.
 
-        With ``memory_map`` the arrays of a .npz stay in the file: the system reads pages of them as they are used, and
-        drops them again when memory is short. ``save`` writes such a file; one that is compressed, and a .csv, cannot
-        be mapped. The file must not change while the dataset is in use.
+        A .npz or .csv that ``save`` wrote or that has the columns of ``read_csv``; a rosbag2 recording (a folder, .mcap
+        or .db3; ``read_rosbag``); or a folder of .csv files of which each is one point (``read_point_folder``).
+
+        Parameters
+        ----------
+        path : str or Path
+        memory_map : bool
+            The large arrays of a .npz stay in the file: the system reads pages of them as they are used, and drops them
+            again when memory is short. ``save`` writes such a file; one that is compressed cannot be mapped, and no
+            other kind can. The file must not change while the dataset is in use.
+        joint_names : sequence of str, optional
+            The joints wanted, in this order. Needed for a folder of points, which does not say them.
+        **options
+            Further arguments of ``read_rosbag`` or ``read_point_folder``.
 
         Raises
         ------
         DatasetError
             When the file is missing, damaged, or holds something else.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise DatasetError(f"no data file at {path}")
-        if path.suffix == ".csv":
-            if memory_map:
-                raise DatasetError(f"{path} is text and cannot be mapped into memory; load it and save it as .npz")
-            fields = read_csv(path)
-        else:
-            fields = read_archive(path, memory_map)
-        return cls.from_fields(fields if joint_names is None else with_joints(fields, joint_names))
+        # It imports this module.
+        from crisp_ik_ros.datasets.loading import load_dataset
+
+        return load_dataset(Path(path), memory_map, joint_names, **options)
