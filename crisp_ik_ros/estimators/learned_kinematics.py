@@ -27,6 +27,7 @@ from crisp_ik_ros.estimators.identification.validation import (
     assign_folds,
     cross_validate,
     summary,
+    typical_error,
 )
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
@@ -190,13 +191,20 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         # Once the frames are known, so are the lever arms of gravity.
         fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
         fit = identify(fit, data, priors, ITERATIONS)
+        folds, method = assign_folds(data, dataset.locations, self.random_state)
+        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 60, 70))
         evidence = {"none": fit.evidence}
         if self.kernel == "auto":
-            fit, evidence = choose_kernel(
-                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 60, 80)
+            richer, evidence = choose_kernel(
+                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 70, 90)
             )
-        folds, method = assign_folds(data, dataset.locations, self.random_state)
-        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 80, 100))
+            if richer is not fit:
+                other = cross_validate(
+                    richer, data, folds, method, nominal, self.random_state, _part(progress, 90, 100)
+                )  # fmt: skip
+                # What explains the data better must also be right where there is none.
+                if not typical_error(other, fit.weights) >= typical_error(validation, fit.weights):
+                    fit, validation = richer, other
         # Only now, that nothing can fail, does the estimator change.
         self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
         self._uncertainty = _uncertainty(fit, data, validation, self.random_state)

@@ -120,6 +120,12 @@ def _refit(fit: Fit, data: Measurements, kept: np.ndarray) -> Fit:
     return moved(fit, target - here)
 
 
+def typical_error(validation: Validation, weights: Array) -> float:
+    """Mean length of the held-out position residuals [m], outliers by their weights (n,) left out; NaN where none are."""
+    usable = np.isfinite(validation.position).all(axis=1) & (weights >= OUTLIER)
+    return float(np.linalg.norm(validation.position[usable], axis=1).mean()) if usable.any() else np.nan
+
+
 def summary(validation: Validation) -> dict[str, object]:
     """Figures of a validation for people and files [m, rad]."""
     found: dict[str, object] = {"method": validation.method}
