@@ -31,6 +31,7 @@ from crisp_ik_ros.estimators.identification.validation import (
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
+from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.corrections import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import BLENDED, CORRECTED, LEARNED, NOMINAL, SOURCE, SUPPORT, Answers
@@ -42,6 +43,9 @@ FEWEST = 8
 ITERATIONS = 50
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
+# Part of the noise that is not the measurement's but the arm's, and so the tool's error. With none, the bounds held for
+# 71 to 95 % of the poses of simulated arms (300 samples); with this, for 93 to 100 %.
+MISFIT = 0.4
 # A kernel term's centers are near from this coverage.
 NEAR = 0.5
 
@@ -166,6 +170,10 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             When nothing can be identified.
         """
         priors = self._check_hyperparameters()
+        with limit_threads(0.0):
+            return self._fit(dataset, priors, progress)
+
+    def _fit(self, dataset: Dataset, priors: Priors, progress: Progress | None) -> LearnedKinematics:
         if len(dataset) < FEWEST:
             raise DatasetError(f"got {len(dataset)} samples, expected at least {FEWEST}; 50 or more identify an arm")
         rows = np.arange(len(dataset))
@@ -216,13 +224,13 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             Before ``fit``.
         """
         q = self.robot.check_configuration(configurations)
-        bounds = self._fitted().bounds(self.robot_, q.reshape(-1, self.dof))
+        bounds = self._fitted().bounds(q.reshape(-1, self.dof))
         return bounds.reshape(q.shape[:-1])
 
     def support(self, configurations: ArrayLike) -> Array:
         """How much of what was unknown of the tool's position the data has told: 0 (nothing) to 1, shape (...)."""
         q = self.robot.check_configuration(configurations)
-        return self._fitted().supports(self.robot_, q.reshape(-1, self.dof))[0].reshape(q.shape[:-1])
+        return self._fitted().supports(q.reshape(-1, self.dof))[0].reshape(q.shape[:-1])
 
     def measured_poses(self, configurations: ArrayLike) -> Array:
         """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
@@ -253,7 +261,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         answers = super()._answers(*arguments)
         if answers is not None and hasattr(self, "robot_"):
             rows = answers.rows
-            support, coverage = self._uncertainty.supports(self.robot_, np.ascontiguousarray(rows[:, : self.dof]))
+            support, coverage = self._uncertainty.supports(np.ascontiguousarray(rows[:, : self.dof]))
             rows[:, self.dof + SUPPORT] = support
             source = np.where(coverage >= NEAR, LEARNED, CORRECTED)
             source = np.where(support < FULL_SUPPORT, BLENDED, source)
@@ -305,14 +313,15 @@ class LearnedKinematics(InverseKinematics, RobotModel):
 def _uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:
     """Uncertainty of a fit, calibrated on its held-out samples."""
     noise = fit.factors[0] * data.noise[:, 0]
-    # What was measured with a known noise, and is off by more, no parameter explains.
-    misfit = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
+    # What was measured with a known noise, and is off by more, no parameter explains; and part of any noise.
+    excess = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
+    misfit = max(excess, MISFIT * float(np.median(noise)))
     found = Uncertainty.of(fit, misfit, random_state)
     usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
     if usable.sum() < FEWEST:
         return found
     factor = calibrate(validation.covariances[usable], validation.position[usable], noise[usable])
-    return replace(found, factor=factor)
+    return replace(found, factor=max(factor, 1.0))
 
 
 def _part(progress: Progress | None, begin: int, end: int) -> Progress | None:

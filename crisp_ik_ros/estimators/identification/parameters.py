@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -78,18 +79,18 @@ class Layout:
         """Number of joints J."""
         return self.robot.dof
 
-    @property
+    @cached_property
     def rates(self) -> Array:
         """Angle of the periodic functions a joint's position: a prismatic joint's range is half a turn."""
         span = np.where(self.robot.upper > self.robot.lower, self.robot.upper - self.robot.lower, 1.0)
         return np.where(self.robot.chain.prismatic, np.pi / span, 1.0)
 
-    @property
+    @cached_property
     def units(self) -> Array:
         """What a parameter of the size of a radian is to each joint [rad or m]."""
         return np.where(self.robot.chain.prismatic, METRES_PER_RADIAN, 1.0)
 
-    @property
+    @cached_property
     def middles(self) -> Array:
         """Positions (J,) at which a wrong scale does nothing."""
         return 0.5 * (self.robot.lower + self.robot.upper)

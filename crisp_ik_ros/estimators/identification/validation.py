@@ -101,9 +101,8 @@ def cross_validate(
             where[0][held] = centred(test, shift, fit.weights[held])
             turn[test.kinds != POSE] = np.nan
             where[1][held] = turn
-        robot, turn = trained.layout.robot_with(trained.parameters), trained.frame[:3, :3]
-        uncertainty = Uncertainty.of(trained, 0.0, random_state)
-        covariances[held] = turn @ uncertainty.covariances(robot, test.configurations)[0] @ turn.T
+        uncertainty, turn = Uncertainty.of(trained, 0.0, random_state), trained.frame[:3, :3]
+        covariances[held] = turn @ uncertainty.covariances(test.configurations)[0] @ turn.T
         if progress is not None:
             progress(k + 1, count)
     return Validation(method, position, orientation, nominal_position, nominal_orientation, covariances)
