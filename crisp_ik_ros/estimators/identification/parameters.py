@@ -221,7 +221,6 @@ class Layout:
             corrected.append(
                 ChainJoint(f"{last.name}_tip_correction", "fixed", last.child_link, shifts[-1], np.array([1.0, 0, 0]))
             )
-            corrected[-1] = replace(corrected[-1], origin=align @ shifts[-1] @ align.T)
         else:
             corrected[-1] = replace(last, origin=last.origin @ shifts[-1])
         return tuple(corrected)

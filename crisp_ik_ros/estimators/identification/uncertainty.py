@@ -119,8 +119,9 @@ def error_bounds(covariances: Array) -> Array:
     """
     means = np.trace(covariances, axis1=1, axis2=2)
     squares = (covariances**2).sum(axis=(1, 2))
-    freedom = means**2 / np.maximum(squares, 1e-300)
-    return np.sqrt(means * chdtri(freedom, BEYOND) / np.maximum(freedom, 1e-300))
+    # Between 1 (along a line) and 3, but where nothing is unknown at all.
+    freedom = np.maximum(means**2 / np.maximum(squares, 1e-300), 1.0)
+    return np.sqrt(means * chdtri(freedom, BEYOND) / freedom)
 
 
 def calibrate(covariances: Array, residuals: Array, noise: Array) -> float:
