@@ -179,7 +179,7 @@ def typical_size(residual: Array, lever: float) -> float:
 
 def walk(robot: RobotModel, configurations: Array, fit: Fit) -> Walk:
     """Walk the chain of a fit at configurations (n, J)."""
-    rotations, translations, prismatic = robot.chain
+    rotations, translations, prismatic = robot.chain[:3]
     translations = translations + fit.link_offsets
     angles = (configurations + fit.joint_offsets).T[:, :, None]
     cosines, sines = np.cos(angles), np.sin(angles)
