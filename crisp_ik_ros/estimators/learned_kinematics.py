@@ -191,7 +191,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         nominal = start(layout, priors, data, frame, tool, nuisance_scales(data, *unknown))
         fit = identify(nominal, data, priors, ITERATIONS, _part(progress, 0, 25))
         if priors.adapt:
-            # At first all that is not explained yet looks like noise, in which small errors are lost. Now that the large
+            # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large
             # ones are known, the others get another chance.
             again = replace(fit, scales=np.maximum(fit.scales, WIDE * nominal.scales))
             again = identify(again, data, priors, ITERATIONS, _part(progress, 25, 50))
