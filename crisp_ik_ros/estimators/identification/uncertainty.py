@@ -106,8 +106,8 @@ class Uncertainty:
         return 1.0 - np.sqrt(np.clip(left, 0.0, 1.0)), coverages
 
 
-def error_bounds(covariances: Array) -> Array:
-    """Lengths (n,) that normal vectors of covariances (n, 3, 3) stay below with 95 % probability.
+def error_bounds(covariances: Array, beyond: float = BEYOND) -> Array:
+    """Lengths (n,) that normal vectors of covariances (n, 3, 3) exceed with a probability of ``beyond``.
 
     The squared length is taken for a multiple of a chi-squared number with the same mean and variance (Satterthwaite
     1946).
@@ -115,7 +115,7 @@ def error_bounds(covariances: Array) -> Array:
     means = np.trace(covariances, axis1=1, axis2=2)
     squares = (covariances**2).sum(axis=(1, 2))
     freedom = means**2 / np.maximum(squares, 1e-300)
-    return np.sqrt(means * chdtri(freedom, BEYOND) / np.maximum(freedom, 1e-300))
+    return np.sqrt(means * chdtri(freedom, beyond) / np.maximum(freedom, 1e-300))
 
 
 def calibrate(covariances: Array, residuals: Array, noise: Array) -> float:
