@@ -14,7 +14,6 @@ from crisp_ik_ros.estimators.hyperparameters import check_whole
 from crisp_ik_ros.estimators.identification.identification import nuisance_scales
 from crisp_ik_ros.estimators.identification.measurements import Measurements, read_measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.sensitivities import (
     Belief,
     Sensitivities,
@@ -203,7 +202,7 @@ class _Search:
 
 
 def _belief(model: LearnedKinematics, kind: int, known: Dataset | None) -> tuple[Belief, Array, Array, float]:
-    """What a model knows: its belief, a measurement's noise (2,), covariance (C, C) over the priors', and its factor."""
+    """What a model knows: its belief, the noise (2,), the covariance (C, C) over the priors', and its factor."""
     priors = model._check_hyperparameters()
     noise = np.array([priors.position_noise, priors.orientation_noise])
     data = None if known is None else read_measurements(model.robot, known, priors)

@@ -80,9 +80,7 @@ def normal_equations(
 _Rows = tuple[Array, Array, Array]
 
 
-def measured_rows(
-    data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array
-) -> tuple[_Rows, _Rows]:
+def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array) -> tuple[_Rows, _Rows]:
     """How the measured point, and the measured orientation, move: measuring frame, or base frame for same points."""
     turn = np.where((data.kinds == SAME_POINT)[:, None, None], np.eye(3), frame[:3, :3])
     rotations = turn @ design.poses[:, :3, :3]

@@ -63,7 +63,8 @@ class Sensitivities:
         nothing = np.zeros(count)
         data = Measurements(
             configurations, np.full(count, kind), np.zeros((count, 3)), np.zeros((count, 3, 3)),
-            np.full(count, -1), (), np.zeros((0, 2), dtype=int), nothing[:0], nothing[:0], np.tile(noise, (count, 1)), True,
+            np.full(count, -1), (), np.zeros((0, 2), dtype=int), nothing[:0], nothing[:0], np.tile(noise, (count, 1)),
+            True,
         )  # fmt: skip
         linear, angular = measured_rows(data, layout, design, belief.frame, belief.tool)
         parts = [[rows / noise[0] for rows in linear]]
