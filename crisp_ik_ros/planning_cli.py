@@ -43,9 +43,7 @@ def plan_measurements(
     ] = "",
     base_link: Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")] = "",
     tip_link: Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")] = "",
-    model: Annotated[
-        Path | None, typer.Option(help="LearnedKinematics model whose errors are to become smaller.")
-    ] = None,
+    model: Annotated[Path | None, typer.Option(help="LearnedKinematics model to go on from; with --data.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="What has been measured already; with --model: what that was fitted to.")
     ] = None,

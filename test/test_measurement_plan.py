@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from oracles import GANTRY
 from typer.testing import CliRunner
 
-from crisp_ik_ros import CRiSP, Dataset, LearnedKinematics, Priors, RobotModel
+from crisp_ik_ros import Dataset, LearnedKinematics, Priors, RobotModel
 from crisp_ik_ros.cli import app
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError, SimulationError
@@ -23,7 +24,6 @@ from crisp_ik_ros.estimators.identification.sensitivities import (
     Belief,
     Sensitivities,
     covariance_after,
-    covariance_of_samples,
 )
 from crisp_ik_ros.estimators.measurement_plan import (
     INFORMATION,
@@ -194,23 +194,6 @@ def test_points_that_were_the_same_tell_all_but_where_they_are(gantry):
     np.testing.assert_allclose(covariance_after(belief, data, np.ones(2)), np.linalg.inv(precision), atol=1e-4)
 
 
-def test_a_covariance_from_samples_has_known_deviations_and_can_be_inverted():
-    rng = np.random.default_rng(7)
-    root = np.tril(rng.normal(size=(12, 12)))
-    true = root @ root.T
-    deviations = np.sqrt(np.diag(true))
-    few = covariance_of_samples(root @ rng.normal(size=(12, 8)), deviations)
-    np.testing.assert_allclose(np.sqrt(np.diag(few)), deviations)
-    assert np.linalg.eigvalsh(few).min() > 0.0
-    many = covariance_of_samples(root @ rng.normal(size=(12, 40000)), deviations)
-    np.testing.assert_allclose(
-        many / np.outer(deviations, deviations), true / np.outer(deviations, deviations), atol=0.03
-    )
-    # Nothing but chance correlates these: the estimate keeps hardly any of it.
-    alone = covariance_of_samples(rng.normal(size=(40, 20)), np.ones(40))
-    assert np.abs(alone - np.eye(40)).max() < 0.2
-
-
 @given(st.integers(1, 9), st.integers(0, 10**6))
 def test_an_order_is_of_all_and_cannot_be_shortened_by_turning_a_part_of_it(count, seed):
     rng = np.random.default_rng(seed)
@@ -291,7 +274,7 @@ def test_planned_configurations_are_within_limits_and_touch_nothing(arm, plan):
     assert q.shape == (60, 7) and len(np.unique(q, axis=0)) == 60
     assert arm.robot.within_limits(q).all()
     with PyBulletArm(panda_urdf_path(), arm.robot) as fresh:
-        assert fresh.collision_free(q, clearance=0.01).all()
+        assert fresh.collision_free(q).all()
     assert travelled(q, arm.robot.rest) < 0.7 * travelled(q[np.random.default_rng(0).permutation(60)], arm.robot.rest)
 
 
@@ -325,22 +308,23 @@ def test_a_fitted_model_is_measured_where_it_has_not_been(two_link):
     known = measured(true, q, 0)
     model = LearnedKinematics(two_link, kernel="none").fit(known)
     pool = two_link.random_configurations(400, rng)
-    for data in (known, None):
-        plan = plan_measurements(model, 6, pool, known=data)
-        assert (plan.configurations[:, 1] > middle).mean() > 0.7
-        assert plan.errors[-1] < plan.errors[0]
+    gains = _Search(model, pool, two_link.random_configurations(50, rng), POSE, known).gains(PREDICTIVE)
+    elsewhere = pool[:, 1] > middle
+    assert gains[elsewhere].mean() > 1.5 * gains[~elsewhere].mean()
+    with pytest.raises(InvalidInputError, match="known: got nothing"):
+        plan_measurements(model, 3, pool)
 
 
-def test_a_plan_from_samples_of_the_posterior_is_nearly_as_good_as_from_the_data(arm, candidates):
+def test_a_plan_from_a_fitted_model_lowers_its_error_more_than_random_poses(arm, candidates):
     nominal, true = simulated_arm(0)
     known = measured(true, candidates[:30], 0)
     model = LearnedKinematics(nominal, kernel="none").fit(known)
-    exact = plan_measurements(model, 15, candidates[30:600], known=known)
-    samples = plan_measurements(model, 15, candidates[30:600])
-    judged = expected_errors(model, samples.configurations, known=known)[-1]
-    draws = [candidates[30 + np.random.default_rng(s).choice(570, 15, replace=False)] for s in range(5)]
-    random = np.mean([expected_errors(model, q, known=known)[-1] for q in draws])
-    assert exact.errors[-1] < judged < random
+    plan = plan_measurements(model, 15, candidates[30:600], known=known)
+    draws = [candidates[30 + np.random.default_rng(s).choice(570, 15, replace=False)] for s in range(3)]
+    random = [expected_errors(model, q, known=known) for q in draws]
+    assert plan.errors[-1] < min(errors[-1] for errors in random) < plan.errors[0]
+    # What is expected is what is seen, but for chance and for the calibration on held-out samples.
+    assert 0.4 < plan.errors[0] / median_error(model, true) < 3.0
 
 
 def test_candidates_are_in_the_box_above_the_floor_and_off_the_limits(arm):
@@ -417,7 +401,7 @@ def test_the_command_writes_configurations_and_says_what_they_bring(tmp_path, ar
     header, *lines = (tmp_path / "plan.csv").read_text().splitlines()
     assert header.split(",") == list(arm.robot.joint_names)
     q = np.array([[float(cell) for cell in line.split(",")] for line in lines])
-    assert q.shape == (12, 7) and arm.collision_free(q, clearance=0.019, floor=0.0).all()
+    assert q.shape == (12, 7) and arm.collision_free(q, floor=0.0).all()
     table = summary["expected median error of the tool [mm]"]
     assert table["after 0"]["planned"] == pytest.approx(table["after 0"]["random"])
     assert table["after 12"]["planned"] < table["after 12"]["random"] < 1.0 < table["after 0"]["planned"]
@@ -435,7 +419,6 @@ def test_the_command_goes_on_from_a_model_and_from_data(tmp_path, candidates):
     few = ("--count", 5, "--candidates", 40, "--kind", "positions", "--json")
     for name, options in {
         "model": ("--model", tmp_path / "model.npz", "--data", tmp_path / "known.csv"),
-        "samples": ("--model", tmp_path / "model.npz"),
         "data": ("--data", tmp_path / "known.csv"),
     }.items():
         result = run(tmp_path / f"{name}.csv", *options, *few)
@@ -449,7 +432,8 @@ def test_the_command_goes_on_from_a_model_and_from_data(tmp_path, candidates):
     [
         (("plan.txt",), "ends in .csv"),
         (("plan.csv", "--count", 30, "--candidates", 20), "--candidates"),
-        (("plan.csv", "--model", "missing.npz"), "no model file at missing.npz"),
+        (("plan.csv", "--model", "missing.npz"), "--data: got nothing"),
+        (("plan.csv", "--model", "missing.npz", "--data", "x.csv"), "no model file at missing.npz"),
         (("plan.csv", "--robot", "missing.urdf"), "no URDF file at missing.urdf"),
         (("plan.csv", "--data", "missing.csv"), "no data file at missing.csv"),
         (("plan.csv", "--box", 0, 0, 0, -1, 1, 1), "box"),
@@ -462,15 +446,17 @@ def test_the_command_says_what_is_wrong(arguments, message):
     assert message in str(result.exception)
 
 
-def test_the_command_wants_a_learned_model_and_the_urdf_of_its_robot(tmp_path, panda, panda_samples, iiwa, iiwa_path):
-    CRiSP(panda, centers=20, penalty=1e-7).fit(panda_samples).save(tmp_path / "crisp.npz")
-    result = run(tmp_path / "plan.csv", "--model", tmp_path / "crisp.npz")
+def test_the_command_wants_a_learned_model_and_the_urdf_of_its_robot(tmp_path, exact_panda, gantry):
+    exact_panda.save(tmp_path / "crisp.npz")
+    data = ("--data", tmp_path / "known.csv")
+    result = run(tmp_path / "plan.csv", "--model", tmp_path / "crisp.npz", *data)
     assert "a CRiSP" in str(result.exception)
-    q = iiwa.random_configurations(30, np.random.default_rng(0))
-    LearnedKinematics(iiwa, kernel="none").fit(measured(iiwa, q, 0)).save(tmp_path / "iiwa.npz")
-    few = ("--count", 3, "--candidates", 10)
-    assert "URDF of" in str(run(tmp_path / "plan.csv", "--model", tmp_path / "iiwa.npz", *few).exception)
-    other = run(tmp_path / "plan.csv", "--model", tmp_path / "iiwa.npz", "--robot", "panda", *few)
-    assert "another robot" in str(other.exception)
-    result = run(tmp_path / "plan.csv", "--model", tmp_path / "iiwa.npz", "--robot", iiwa_path, *few)
+    known = measured(gantry, gantry.random_configurations(30, np.random.default_rng(0)), 0)
+    known.save(tmp_path / "known.csv")
+    LearnedKinematics(gantry, kernel="none").fit(known).save(tmp_path / "gantry.npz")
+    model = (tmp_path / "plan.csv", "--model", tmp_path / "gantry.npz", *data, "--count", 3, "--candidates", 10)
+    assert "URDF of" in str(run(*model).exception)
+    assert "another robot" in str(run(*model, "--robot", "panda").exception)
+    (tmp_path / "gantry.urdf").write_text(GANTRY)
+    result = run(*model, "--robot", tmp_path / "gantry.urdf", "--base-link", "floor", "--tip-link", "tool")
     assert result.exit_code == 0, result.output

@@ -14,12 +14,7 @@ from crisp_ik_ros.estimators.hyperparameters import check_whole
 from crisp_ik_ros.estimators.identification.identification import nuisance_scales
 from crisp_ik_ros.estimators.identification.measurements import Measurements, read_measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.estimators.identification.sensitivities import (
-    Belief,
-    Sensitivities,
-    covariance_after,
-    covariance_of_samples,
-)
+from crisp_ik_ros.estimators.identification.sensitivities import Belief, Sensitivities, covariance_after
 from crisp_ik_ros.estimators.identification.uncertainty import error_bounds
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -76,8 +71,7 @@ def plan_measurements(
     kind : int
         What will be measured: POSE or POSITION.
     known : Dataset, optional
-        What has been measured. A fitted model is to be given the data it was fitted to: of what that told it keeps only
-        samples, and from these the plan would be a little worse.
+        What has been measured. A fitted model needs it: the data it was fitted to, and what has come since.
     criterion : str
         "predictive": what lowers the variance of the tool's position over the references most. "information": what
         lowers the entropy of the parameters most (D-optimality).
@@ -89,7 +83,7 @@ def plan_measurements(
     Raises
     ------
     InvalidInputError
-        When an argument is out of range.
+        When an argument is out of range, or a fitted model comes without data.
     DatasetError
         When the known data is not this robot's.
     """
@@ -218,16 +212,11 @@ def _belief(model: LearnedKinematics, kind: int, known: Dataset | None) -> tuple
     scales = np.concatenate([found.scales, nuisance])
     belief = Belief(found.layout, found.parameters, scales, model.frame_, model.tool_)
     noise = np.array(model.noise_)
-    if data is not None:
-        covariance = covariance_after(belief, data, noise / np.median(data.noise, axis=0))
-        return belief, noise, covariance, found.factor
-    covariance = np.eye(len(scales))
-    size = found.layout.size
-    samples = found.samples / found.scales[:, None]
-    deviations = np.sqrt(np.mean(samples**2, axis=1))
-    told = np.array([one.deviation / one.prior for one in model.identified_])
-    deviations[: len(told)] = told
-    covariance[:size, :size] = covariance_of_samples(samples, deviations)
+    if data is None:
+        raise InvalidInputError(
+            "known", "nothing", "the data that the model was fitted to: a model does not keep all that it told"
+        )
+    covariance = covariance_after(belief, data, noise / np.median(data.noise, axis=0))
     return belief, noise, covariance, found.factor
 
 

@@ -42,7 +42,7 @@ class PlanRequest:
     model : Path, optional
         Model whose errors are to become smaller.
     data : Path, optional
-        What has been measured.
+        What has been measured; with ``model``: what it was fitted to.
     kind : str
         What will be measured: "poses" or "positions".
     frame, tool : str
@@ -103,6 +103,8 @@ def run_plan(
         raise InvalidInputError("output", str(output), "a file name that ends in .csv")
     if request.candidates < request.count:
         raise InvalidInputError("--candidates", request.candidates, f"at least --count, {request.count}")
+    if request.model is not None and request.data is None:
+        raise InvalidInputError("--data", "nothing", "what --model was fitted to: it does not keep all that it told")
     model, urdf = _model(request)
     robot = model.robot
     known = None if request.data is None else Dataset.load(request.data, joint_names=robot.joint_names)
@@ -222,7 +224,7 @@ def _random_errors(
 def _source(request: PlanRequest, model: LearnedKinematics, known: Dataset | None) -> str:
     measured = "nothing measured" if known is None else f"{len(known)} samples of {request.data}"
     if request.model is not None:
-        return f"{request.model}" if known is None else f"{request.model} and {measured}"
+        return f"{request.model} and {measured}"
     return f"{measured}: errors are as large as the priors say" if known is None else measured
 
 

@@ -131,26 +131,3 @@ def covariance_after(belief: Belief, data: Measurements, factors: Array) -> Arra
     root = cholesky(precision, lower=True)
     half = np.linalg.solve(root, np.eye(len(root)))
     return half.T @ half
-
-
-def covariance_of_samples(samples: Array, deviations: Array) -> Array:
-    """Covariance (C, C) from fewer samples (C, S) than it has columns.
-
-    Its correlations are drawn towards none, as far as the samples leave them in doubt (Schaefer and Strimmer 2005).
-
-    Parameters
-    ----------
-    samples : (C, S)
-        Of mean 0.
-    deviations : (C,)
-        Standard deviations, which are known.
-    """
-    count = samples.shape[1]
-    lengths = np.maximum(np.linalg.norm(samples, axis=1), 1e-300)
-    correlations = samples @ samples.T / (lengths[:, None] * lengths)
-    np.fill_diagonal(correlations, 0.0)
-    doubt = float(((1.0 - correlations**2) ** 2).sum() - len(samples)) / (count - 1)
-    share = min(max(doubt / max(float((correlations**2).sum()), 1e-300), 0.0), 1.0)
-    correlations *= 1.0 - share
-    np.fill_diagonal(correlations, 1.0)
-    return deviations[:, None] * correlations * deviations
