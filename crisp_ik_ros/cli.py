@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from crisp_ik_ros import commands
+from crisp_ik_ros import commands, planning_cli
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -274,6 +274,9 @@ def bench(
 ) -> None:
     """Measure prediction and training times on this machine, all in one run."""
     show(commands.run_benchmark(quick), as_json)
+
+
+app.command("plan-measurements")(planning_cli.plan_measurements)
 
 
 def main() -> None:
