@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from crisp_ik_ros.datasets.averages import average_poses, average_positions, nearest_rotation
-from crisp_ik_ros.datasets.capture import Readings, StillWindow, find_stops
+from crisp_ik_ros.datasets.capture import StillWindow, find_stops
+from crisp_ik_ros.datasets.readings import Readings
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import make_pose
 
@@ -219,6 +220,20 @@ def test_readings_are_forgotten_when_they_are_old():
     assert readings.between(8.5, 9.0, covering=True)[0].tolist() == [8.0, 9.0]
     assert readings.between(8.0, 9.0, covering=True)[0].tolist() == [8.0, 9.0]
     assert len(readings.between(20.0, 30.0)[1]) == 0
+
+
+@given(st.lists(st.tuples(st.floats(1e-3, 2.0), st.floats(-1.0, 1.0)), min_size=1, max_size=300), st.floats(0.0, 20.0))
+def test_readings_are_those_that_are_not_too_old_however_many_there_were(steps, keep):
+    readings, time = Readings(keep), EPOCH
+    everything = []
+    for step, value in steps:
+        time += step
+        readings.add(time, np.array([value, -value]))
+        everything.append((time, value))
+    expected = [(t, value) for t, value in everything if t >= time - keep - 1e-6]
+    times, values = readings.between(-np.inf, np.inf)
+    assert times.tolist() == [t for t, _ in expected] and len(readings) == len(expected)
+    assert values.tolist() == [[value, -value] for _, value in expected]
 
 
 # -- averages ----------------------------------------------------------------------------------------------------------

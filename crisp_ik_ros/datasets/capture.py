@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crisp_ik_ros.datasets.readings import ROUNDING, Readings
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import Array
-
-# Rounding of a time since 1970 in double precision, with a margin [s].
-ROUNDING = 1e-6
 
 
 class Stop(NamedTuple):
@@ -141,57 +137,6 @@ def _check_window(still_for: float, still_within: float, largest_gap: float | No
         if not 0.0 < value < math.inf:
             raise InvalidInputError(name, value, "a finite number above 0")
     return gap
-
-
-class Readings:
-    """The last readings of one thing with their times, oldest first.
-
-    Parameters
-    ----------
-    keep : float
-        Readings are forgotten when they are this much older than the newest [s].
-    """
-
-    def __init__(self, keep: float):
-        self.keep = keep
-        self._times: deque[float] = deque()
-        self._values: deque[Array] = deque()
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    @property
-    def last(self) -> float:
-        """Time of the newest [s]; minus infinity where there is none."""
-        return self._times[-1] if self._times else -math.inf
-
-    def add(self, time: float, value: Array) -> None:
-        """Append one. One of a time that is there already says nothing new; where time goes back, all begins anew."""
-        if time == self.last:
-            return
-        if time < self.last:
-            self.clear()
-        self._times.append(time)
-        self._values.append(value)
-        while self._times[0] < time - self.keep - ROUNDING:
-            self._times.popleft()
-            self._values.popleft()
-
-    def between(self, begin: float, end: float, covering: bool = False) -> tuple[Array, Array]:
-        """Times (n,) [s] and readings (n, ...) of an interval, both ends included.
-
-        With ``covering`` the last reading before the interval is one of them, where none is at its very beginning.
-        """
-        times = np.array(self._times)
-        first, last = np.searchsorted(times, [begin - ROUNDING, end + ROUNDING]).tolist()
-        if covering and first > 0 and (first == len(times) or times[first] > begin + ROUNDING):
-            first -= 1
-        return times[first:last], np.array(list(islice(self._values, first, max(first, last))))
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._times.clear()
-        self._values.clear()
 
 
 class StillWindow:

@@ -71,7 +71,8 @@ class Listener:
                 seconds(message.header.stamp), self.now(), message.name, message.position
             )
         except CrispIKError as error:
-            self._warn(f"joint states refused: {error}")
+            # Throttled where it stands: a topic's warnings do not silence the other's.
+            self._node.get_logger().warning(f"joint states refused: {error}", throttle_duration_sec=BETWEEN_WARNINGS)
             return
         self._tell_of_clock(measurements.joints)
         if configuration is not None and self._on_joints is not None:
@@ -89,13 +90,10 @@ class Listener:
                 message.header.frame_id,
             )
         except CrispIKError as error:
-            self._warn(f"pose refused: {error}")
+            self._node.get_logger().warning(f"pose refused: {error}", throttle_duration_sec=BETWEEN_WARNINGS)
             return
         assert measurements.tool is not None
         self._tell_of_clock(measurements.tool)
-
-    def _warn(self, text: str) -> None:
-        self._node.get_logger().warning(text, throttle_duration_sec=BETWEEN_WARNINGS)
 
     def _tell_of_clock(self, source: Source) -> None:
         if source.foreign_clock and source.topic not in self._told:

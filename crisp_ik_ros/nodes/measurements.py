@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.datasets.averages import FEWEST_FOR_NOISE, Average, average_poses, average_positions
-from crisp_ik_ros.datasets.capture import Readings, StillWindow
+from crisp_ik_ros.datasets.capture import StillWindow
+from crisp_ik_ros.datasets.readings import Readings
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.samples import LIMIT_SLACK
 from crisp_ik_ros.nodes.joint_order import indices_of
@@ -22,8 +23,11 @@ SILENCE = 0.5
 # A stamp farther from the time of arrival is of another clock: the time of arrival counts then [s].
 LARGEST_DELAY = 1.0
 FEWEST_POSES = 3
+# Share of the time that the arm stands still over which there must be poses.
+COVERED = 0.5
 # The measured position stands still where its halves differ by less than so many standard deviations.
 DRIFT_FACTOR = 3.0
+WAITING = "waiting for readings"
 
 
 class Measurement(NamedTuple):
@@ -142,10 +146,13 @@ class Measurements:
                 self._order = indices_of(names, self.robot.joint_names, "name")
                 self._names = list(names)
             configuration = np.asarray(positions, dtype=float)[self._order]
-            self._still.add(self.joints.time_of(stamp, now), configuration)
+            if not np.isfinite(configuration).all():
+                raise InvalidInputError("position", configuration.tolist(), "finite numbers")
         except InvalidInputError as error:
             self.joints.refused = str(error)
             raise
+        # Only of good messages is it asked which clock their stamps are of.
+        self._still.add(self.joints.time_of(stamp, now), configuration)
         self.joints.accept(now)
         return configuration
 
@@ -201,18 +208,18 @@ class Measurements:
         if fault := self._still.fault(end):
             return fault
         if end < since:
-            return "waiting for readings"
+            return WAITING
         times, _ = self._still.window(end)
         configuration = self._still.mean(end)
         if outside := self._outside(configuration):
             return outside
         tool = None
         if self.tool:
-            _, poses = self._poses.between(times[0], end)
-            if len(poses) < FEWEST_POSES:
+            read, poses = self._poses.between(times[0], end)
+            if len(poses) < FEWEST_POSES or read[-1] - read[0] < COVERED * self.still_for:
                 return (
-                    f"only {len(poses)} poses on {self.tool.topic} in the {self.still_for:g} s that the arm has stood "
-                    f"still, expected {FEWEST_POSES} or more"
+                    f"too few poses on {self.tool.topic} in the {self.still_for:g} s that the arm has stood still: "
+                    f"{len(poses)}, expected {FEWEST_POSES} or more, all along"
                 )
             tool = average_poses(poses) if self.orientation else average_positions(poses[:, :3, 3])
             if tool.readings >= FEWEST_FOR_NOISE and tool.drift > max(

@@ -80,6 +80,7 @@ class Recorder(ManagedNode):
         )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         self._recording = Recording(robot, mode, output, overwrite, accuracy)
+        self._recording.warm_up()
         if mode == "same_point":
             pose_topic = ""
         elif not pose_topic:
@@ -103,7 +104,7 @@ class Recorder(ManagedNode):
         # A capture may wait, while messages and timers go on.
         self.create_service(Trigger, "~/capture", self._capture, callback_group=ReentrantCallbackGroup())
         self.create_service(Trigger, "~/save", self._save)
-        found = f", which has {len(self._recording)} samples" if len(self._recording) else ""
+        found = f", which has {self._recording.count()}" if len(self._recording) else ""
         topics = " and ".join(filter(None, [self._joint_topic, pose_topic]))
         self.get_logger().info(f"recording {mode} of {robot.name} from {topics} to {self._recording.path}{found}")
 
@@ -159,8 +160,11 @@ class Recorder(ManagedNode):
     # -- saving --------------------------------------------------------------------------------------------------------
 
     def _save(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        if not len(self._recording):
+            response.message = "no sample has been captured yet"
+            return response
         response.success = self._write()
-        response.message = self._trouble or f"{len(self._recording)} samples in {self._recording.path}"
+        response.message = self._trouble or f"{self._recording.count()} in {self._recording.path}"
         return response
 
     def _write(self) -> bool:
@@ -202,7 +206,7 @@ class Recorder(ManagedNode):
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if ill else DiagnosticStatus.OK,
             name=f"{self.get_fully_qualified_name()}: recording",
-            message=f"{len(self._recording)} samples; {self._trouble or state}",
+            message=f"{self._recording.count()}; {self._trouble or state}",
             hardware_id=measurements.robot.name,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )

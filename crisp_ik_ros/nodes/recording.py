@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from crisp_ik_ros.datasets.averages import average_poses
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Dataset
 from crisp_ik_ros.datasets.fields import Fields
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError
@@ -74,6 +75,10 @@ class Recording:
     def __len__(self) -> int:
         return sum(map(len, self._parts))
 
+    def count(self) -> str:
+        """Return the number of samples in words."""
+        return f"{len(self)} sample{'' if len(self) == 1 else 's'}"
+
     @property
     def unsaved(self) -> int:
         """Number of samples that are not in the file yet."""
@@ -101,6 +106,12 @@ class Recording:
             raise DatasetError("no sample has been captured yet")
         return self._parts[0]
 
+    def warm_up(self) -> None:
+        """Make a sample that is thrown away, so that nothing is compiled while readings of a real one come in."""
+        configuration = self.robot.confined(self.robot.rest)
+        tool = average_poses(self.robot.forward_kinematics(configuration)[None])
+        self._sample(Measurement(configuration, tool, 0.0, 0.0, 1), "nowhere")
+
     def add(self, measurement: Measurement, group: str = "", in_base_frame: bool = True) -> str:
         """Append a sample; return what it is in words.
 
@@ -119,6 +130,12 @@ class Recording:
         DatasetError
             When the name cannot be one.
         """
+        sample = self._sample(measurement, group)
+        words = self._words(measurement, sample, group, in_base_frame)
+        self._parts.append(sample)
+        return words
+
+    def _sample(self, measurement: Measurement, group: str) -> Dataset:
         kind, tool = KINDS[self.mode], measurement.tool
         if kind == SAME_POINT and not group:
             raise InvalidInputError("group", "nothing", "the name of the point that the tool is at")
@@ -129,7 +146,7 @@ class Recording:
             # Nothing known at all stays unknown.
             noise = np.hypot(known, self.accuracy)
             noise[noise == 0.0] = np.nan
-        sample = Dataset.from_fields(
+        return Dataset.from_fields(
             Fields(
                 self.robot.joint_names,
                 measurement.configuration[None],
@@ -141,9 +158,6 @@ class Recording:
                 noise[None],
             )
         )
-        words = self._words(measurement, sample, group, in_base_frame)
-        self._parts.append(sample)
-        return words
 
     def _words(self, measurement: Measurement, sample: Dataset, group: str, in_base_frame: bool) -> str:
         tool, parts = measurement.tool, []
@@ -182,9 +196,9 @@ class Recording:
         try:
             dataset.save(self.path)
         except OSError as error:
-            raise CrispIKError(f"{len(dataset)} samples are not saved: cannot write {self.path}: {error}") from error
+            raise CrispIKError(f"not saved ({self.count()}): cannot write {self.path}: {error}") from error
         self._saved = len(dataset)
-        return f"{len(dataset)} samples in {self.path}"
+        return f"{self.count()} in {self.path}"
 
 
 class Departure:
