@@ -1,4 +1,4 @@
-"""The ``crisp-ik`` command: sample, train, evaluate, ik, sim, demo, bench."""
+"""The ``crisp-ik`` command: sample, inspect, train, evaluate, ik, sim, demo, bench."""
 
 from __future__ import annotations
 
@@ -185,6 +185,23 @@ def evaluate(
 ) -> None:
     """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
     show(commands.evaluate_model(model, data), as_json)
+
+
+@app.command()
+def inspect(
+    data: Annotated[Path, typer.Argument(help="Samples: .npz, .csv, a rosbag2 recording or a folder of points.")],
+    robot: Robot = "panda",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    picture: Annotated[Path | None, typer.Option(help="PNG to write: coverage and errors along the data.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in measured data, how well the URDF fits it, and what is wrong with it.
+
+    Degrees for radians, swapped joints, another frame or tool than the URDF's, outliers, joints that hold still: each
+    is named with what to do about it.
+    """
+    show(commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture), as_json)
 
 
 @app.command()
