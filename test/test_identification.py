@@ -243,7 +243,7 @@ def test_normal_equations_are_sums_of_dense_rows(seed, joints, centers):
     count, columns = len(data), layout.size + NUISANCES
     values = np.zeros(layout.size)
     parts = Joints(layout, data.configurations)
-    design = Design(layout, values, data.configurations, parts, robot)
+    design = Design(layout, values, data.configurations, parts, layout.robot_with(values))
     weights = rng.uniform(0.1, 2.0, count)
     # Residuals that have nothing to do with the model, so that all their parts are seen.
     position, orientation = 1e-3 * rng.normal(size=(2, count, 3))
@@ -640,7 +640,7 @@ def test_cross_validation_is_refitting_from_scratch(kind):
             typical = np.sqrt(np.mean(shift[test.groups < 0] ** 2))
             # The one step of a fold holds the robust weights, a fit from scratch does not quite.
             np.testing.assert_allclose(position[held], shift, atol=0.4 * typical)
-            assert np.sqrt(np.mean((position[held] - shift) ** 2)) < 0.1 * typical
+            assert np.sqrt(np.mean((position[held] - shift) ** 2)) < 0.2 * typical
             full = test.kinds == POSE
             np.testing.assert_allclose(orientation[held][full], turn[full], atol=1e-4)
             assert np.isnan(orientation[held][~full]).all()
