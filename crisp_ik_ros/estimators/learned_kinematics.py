@@ -27,6 +27,7 @@ from crisp_ik_ros.estimators.identification.validation import (
     assign_folds,
     cross_validate,
     summary,
+    typical_error,
 )
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
@@ -190,13 +191,20 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         # Once the frames are known, so are the lever arms of gravity.
         fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
         fit = identify(fit, data, priors, ITERATIONS)
+        folds, method = assign_folds(data, dataset.locations, self.random_state)
+        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 60, 70))
         evidence = {"none": fit.evidence}
         if self.kernel == "auto":
-            fit, evidence = choose_kernel(
-                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 60, 80)
+            richer, evidence = choose_kernel(
+                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 70, 90)
             )
-        folds, method = assign_folds(data, dataset.locations, self.random_state)
-        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 80, 100))
+            if richer is not fit:
+                other = cross_validate(
+                    richer, data, folds, method, nominal, self.random_state, _part(progress, 90, 100)
+                )  # fmt: skip
+                # What explains the data better must also be right where there is none.
+                if not typical_error(other, fit.weights) >= typical_error(validation, fit.weights):
+                    fit, validation = richer, other
         # Only now, that nothing can fail, does the estimator change.
         self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
         self._uncertainty = _uncertainty(fit, data, validation, self.random_state)
@@ -230,7 +238,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def support(self, configurations: ArrayLike) -> Array:
         """How much of what was unknown of the tool's position the data has told: 0 (nothing) to 1, shape (...)."""
         q = self.robot.check_configuration(configurations)
-        return self._fitted().supports(q.reshape(-1, self.dof))[0].reshape(q.shape[:-1])
+        return self._fitted().supports(q.reshape(-1, self.dof))[:, 0].reshape(q.shape[:-1])
 
     def measured_poses(self, configurations: ArrayLike) -> Array:
         """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
@@ -260,12 +268,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def _answers(self, *arguments: Any) -> Answers | None:
         answers = super()._answers(*arguments)
         if answers is not None and hasattr(self, "robot_"):
-            rows = answers.rows
-            support, coverage = self._uncertainty.supports(np.ascontiguousarray(rows[:, : self.dof]))
-            rows[:, self.dof + SUPPORT] = support
-            source = np.where(coverage >= NEAR, LEARNED, CORRECTED)
-            source = np.where(support < FULL_SUPPORT, BLENDED, source)
-            rows[:, self.dof + SOURCE] = np.where(support < LEAST_SUPPORT, NOMINAL, source)
+            for row, (support, coverage) in zip(answers.rows, self._uncertainty.supports(answers.rows), strict=True):
+                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, coverage)
         return answers
 
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
@@ -308,6 +312,15 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         priors = Priors() if self.priors is None else self.priors
         priors.check()
         return priors
+
+
+def _source(support: float, coverage: float) -> int:
+    """What an answer rests on, as its code."""
+    if support < LEAST_SUPPORT:
+        return NOMINAL
+    if support < FULL_SUPPORT:
+        return BLENDED
+    return LEARNED if coverage >= NEAR else CORRECTED
 
 
 def _uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:

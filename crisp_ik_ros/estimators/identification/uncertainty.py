@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
@@ -11,7 +12,8 @@ from scipy.special import chdtri
 
 from crisp_ik_ros.estimators.identification.identification import Fit
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.estimators.identification.spread import Samples, spreads
+from crisp_ik_ros.estimators.identification.spread import Samples, spreads, supports
+from crisp_ik_ros.estimators.knowledge import KeptKnowledge, keep
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
@@ -61,7 +63,11 @@ class Uncertainty:
         return self.layout.robot_with(self.parameters)
 
     @cached_property
-    def _compiled(self) -> Samples:
+    def _kept(self) -> KeptKnowledge:
+        return keep(self._for_compiled_code)
+
+    @cached_property
+    def _for_compiled_code(self) -> Samples:
         layout = self.layout
         joints, centers, plain = layout.dof, layout.centers, layout.parametric
         kernel, basis = np.zeros((joints, 0, self.samples.shape[1])), np.zeros((0, 0))
@@ -76,36 +82,33 @@ class Uncertainty:
             scales, np.ascontiguousarray(basis @ basis.T),
         )  # fmt: skip
 
-    def covariances(self, configurations: Array) -> tuple[Array, Array, Array]:
-        """What is not known of the tool at configurations (n, J).
+    def __getstate__(self) -> dict[str, Any]:
+        # For copies and pickles, which cannot have what compiled code holds.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
-        Returns
-        -------
-        covariances : (n, 3, 3)
-            Of the tool's position, base frame [m^2].
-        priors : (n,)
-            Traces of the same before there was data [m^2].
-        coverages : (n,)
-            0 to 1: how near the kernel term's centers are; 1 where there is no such term.
-        """
-        displacements, priors, coverages = spreads(self._compiled, configurations)
+    def covariances(self, configurations: Array) -> Array:
+        """What is not known of the tool's position at configurations (n, J): (n, 3, 3), base frame [m^2]."""
+        displacements, coverages = spreads(self._kept, configurations)
         covariances = displacements @ displacements.transpose(0, 2, 1) / displacements.shape[2]
         if self.layout.centers:
             # Between the centers the term has its prior.
-            moving = self.robot.jacobian(configurations)[:, :3] * (self.layout.units * self._compiled.kernel_scales)
+            scales = self.layout.units * self._for_compiled_code.kernel_scales
+            moving = self.robot.jacobian(configurations)[:, :3] * scales
             covariances += (1.0 - coverages)[:, None, None] * (moving @ moving.transpose(0, 2, 1))
-        return covariances, priors, coverages
+        return covariances
 
     def bounds(self, configurations: Array) -> Array:
         """Distances (n,) [m] that the tool's position is within, with 95 % probability, of the identified robot's."""
-        covariances, _, _ = self.covariances(configurations)
+        covariances = self.covariances(configurations)
         return error_bounds(self.factor**2 * covariances + self.misfit**2 * np.eye(3))
 
-    def supports(self, configurations: Array) -> tuple[Array, Array]:
-        """Support and coverage (n,), 0 to 1: how much of what was unknown of the tool's position the data has told."""
-        covariances, priors, coverages = self.covariances(configurations)
-        left = np.trace(covariances, axis1=1, axis2=2) / np.maximum(priors, 1e-300)
-        return 1.0 - np.sqrt(np.clip(left, 0.0, 1.0)), coverages
+    def supports(self, configurations: Array) -> Array:
+        """Support and coverage (n, 2) at configurations (n, J), or of rows that begin with them; both 0 to 1.
+
+        The support is how much of what was unknown of the tool's position the data has told; the coverage how near the
+        kernel term's centers are, and 1 where there is no such term.
+        """
+        return supports(self._kept, configurations)
 
 
 def error_bounds(covariances: Array) -> Array:
