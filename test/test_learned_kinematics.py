@@ -115,8 +115,9 @@ def kernel_model(arm):
 
 def test_constructor_stores_what_it_is_given(arm):
     values = {
-        "robot": arm, "frame": "unknown", "tool": "unknown", "priors": Priors(scale=1e-3), "harmonics": 3, "kernel": "none",
-        "length_scales": [1.0], "centers": 7, "gravity": [0.0, 0.0, -1.0], "largest": 99, "null_space_weight": 0.1,
+        "robot": arm, "frame": "unknown", "tool": "unknown", "priors": Priors(scale=1e-3), "harmonics": 3,
+        "kernel": "none", "length_scales": [1.0], "centers": 7, "gravity": [0.0, 0.0, -1.0], "largest": 99,
+        "null_space_weight": 0.1,
         "position_tolerance": 1e-4, "orientation_tolerance": 1e-3, "timeout": 0.2, "random_state": 3,
     }  # fmt: skip
     assert set(values) == set(inspect.signature(LearnedKinematics).parameters)
@@ -164,10 +165,12 @@ def test_before_fit_it_is_the_nominal_robot_and_says_so(arm, tmp_path):
     [
         ({"frame": "here"}, "frame"), ({"tool": "mine"}, "tool"), ({"kernel": "yes"}, "kernel"),
         ({"harmonics": -1}, "harmonics"), ({"harmonics": 1.5}, "harmonics"), ({"centers": 0}, "centers"),
-        ({"largest": 3}, "largest"), ({"timeout": 0.0}, "timeout"), ({"position_tolerance": -1.0}, "position_tolerance"),
+        ({"largest": 3}, "largest"), ({"timeout": 0.0}, "timeout"),
+        ({"position_tolerance": -1.0}, "position_tolerance"),
         ({"null_space_weight": -0.1}, "null_space_weight"), ({"length_scales": ()}, "length_scales"),
         ({"length_scales": (1.0, -1.0)}, "length_scales"), ({"gravity": (0.0, np.nan, 0.0)}, "gravity"),
-        ({"gravity": (0.0, -9.8)}, "gravity"), ({"priors": Priors(scale=0.0)}, "scale"), ({"random_state": -1}, "random_state"),
+        ({"gravity": (0.0, -9.8)}, "gravity"), ({"priors": Priors(scale=0.0)}, "scale"),
+        ({"random_state": -1}, "random_state"),
     ],
     ids=str,
 )  # fmt: skip
@@ -279,14 +282,13 @@ def test_files_with_wrong_arrays_are_refused(kernel_model, tmp_path, name, chang
 
 
 @pytest.mark.parametrize("field", [
-    "masses", "mass_centers", "gravity", "gravity_acts_on", "priors", "length_scales", "hyperparameters", "kernel_centers",
-    "length_scale", "frame", "tool", "noise", "evidence", "error_factor", "misfit", "outliers", "warnings", "training",
+    "masses", "mass_centers", "gravity", "gravity_acts_on", "priors", "length_scales", "hyperparameters",
+    "kernel_centers", "length_scale", "frame", "tool", "noise", "evidence", "error_factor", "misfit", "outliers",
+    "training",
     "validation", "robot",
 ])  # fmt: skip
 @pytest.mark.parametrize("value", ["missing", "text"])
 def test_files_with_wrong_headers_are_refused(kernel_model, tmp_path, field, value):
-    if (field, value) == ("warnings", "text"):
-        pytest.skip("a text is a sequence of texts")
     path = tmp_path / "model.npz"
     kernel_model[0].save(path)
 
@@ -375,12 +377,15 @@ def test_changed_copies_keep_what_was_learned(arm, model):
     assert type(narrow) is RobotModel
 
 
-def test_answers_are_of_the_real_robot(arm, real, model):
-    q = arm.random_configurations(30, np.random.default_rng(5))
+def test_answers_are_of_the_real_robot(panda):
+    real, _ = known_errors(panda, np.random.default_rng(1))
+    model = plain(panda).fit(measured(real, 80))
+    q = 0.8 * panda.random_configurations(30, np.random.default_rng(5)) + 0.2 * panda.rest
     targets = real.forward_kinematics(q)
     errors = {}
-    for name, solver in (("learned", model), ("nominal", ModelBasedIK(arm))):
+    for name, solver in (("learned", model), ("nominal", ModelBasedIK(panda))):
         found = solver.solve_many(targets, q, timeout=1.0, threads=1)
+        assert found.fraction > 0.9
         reached = real.forward_kinematics(found.configurations[found.success])[:, :3, 3]
         errors[name] = np.median(np.linalg.norm(reached - targets[found.success][:, :3, 3], axis=1))
     assert errors["learned"] < 0.05 * errors["nominal"]
@@ -428,7 +433,7 @@ def test_what_cannot_be_told_is_reported(panda):
     items = {item.name: item for item in found.identified_}
     # Gravity has no moment about the vertical first axis.
     assert items["panda_joint1: compliance"].undetermined
-    assert items["panda_joint1: compliance"].value == pytest.approx(0.0, abs=1e-9)
+    assert abs(items["panda_joint1: compliance"].value) < items["panda_joint1: compliance"].prior
     assert not items["panda_joint4: frame rotation z"].undetermined
     for item in found.identified_:
         assert item.deviation <= item.prior * (1.0 + 1e-9)
@@ -489,8 +494,8 @@ def test_kinds_of_measurements(arm, real, kind, unknown):
     errors = np.linalg.norm(found.measured_poses(q)[:, :3, 3] - shown_there[:, :3, 3], axis=1)
     assert np.median(errors) < 2.5e-4
     if not unknown:
-        np.testing.assert_array_equal(found.frame_, np.eye(4))
-        np.testing.assert_array_equal(found.tool_, np.eye(4))
+        np.testing.assert_allclose(found.frame_, np.eye(4), atol=1e-9)
+        np.testing.assert_allclose(found.tool_, np.eye(4), atol=1e-9)
     if "frame" in unknown:
         np.testing.assert_allclose(found.frame_[:3, :3], FRAME[:3, :3], atol=0.05)
         np.testing.assert_allclose(found.frame_[:3, 3], FRAME[:3, 3], atol=0.02)
@@ -676,7 +681,7 @@ def test_support_falls_far_from_the_data(panda):
     found = plain(panda).fit(Dataset(q, shown(real, q, rng), panda.joint_names, noise=NOISE))
     near, far = box(panda.rest, 50), panda.random_configurations(200, rng)
     assert np.median(found.support(near)) > 0.9
-    assert np.median(found.support(far)) < 0.75 * np.median(found.support(near))
+    assert 1.0 - np.median(found.support(far)) > 10.0 * (1.0 - np.median(found.support(near)))
     assert np.median(found.predicted_error(far)) > 5.0 * np.median(found.predicted_error(near))
     # The bound is honest there too.
     errors = np.linalg.norm(found.forward_kinematics(far)[:, :3, 3] - real.forward_kinematics(far)[:, :3, 3], axis=1)
@@ -696,7 +701,7 @@ def test_source_says_what_an_answer_rests_on(panda, arm, model):
     # Ten samples of one small place say nothing of the other side.
     rng = np.random.default_rng(32)
     near = np.clip(panda.rest + rng.uniform(-0.02, 0.02, (10, 7)), panda.lower, panda.upper)
-    positions = panda.forward_kinematics(near)[:, :3, 3]
+    positions = panda.forward_kinematics(near)[:, :3, 3] + 1e-3 * rng.normal(size=(10, 3))
     found = plain(panda).fit(Dataset.from_positions(near, positions, panda.joint_names, noise=1e-3))
     far = panda.random_configurations(30, rng)
     answers = [found.solve(found.forward_kinematics(row), seed=row, timeout=1.0) for row in far]
