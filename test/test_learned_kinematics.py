@@ -505,7 +505,7 @@ def test_kinds_of_measurements(arm, real, kind, unknown):
 
 @pytest.fixture(scope="module")
 def points():
-    """A Panda one percent larger than its model, and configurations in which its tool touches four points."""
+    """A Panda with errors, and configurations in which its tool touches four points, 50 mm apart two by two."""
     panda = RobotModel.panda()
     real, _ = known_errors(panda, np.random.default_rng(2), 0.5)
     rng = np.random.default_rng(3)
@@ -541,15 +541,15 @@ def test_same_points(points):
 def test_a_known_distance_fixes_the_size(points):
     panda, _, groups = points
     size = {}
-    for length in (0.05, 0.0505):
-        # Tell it that the points are one percent farther apart: that arm is larger.
-        known = [Distance("place_0/hole_0", "place_1/hole_0", 10.0 * length + 0.0199, 1e-6)]
+    # 0.5196 m is true. Told that it is one percent more, the arm gets larger.
+    for length in (0.5196, 0.5248):
+        known = [Distance("place_0/hole_0", "place_1/hole_0", length, 1e-6)]
         data = Dataset.from_same_points(groups, panda.joint_names, distances=known, noise=5e-5)
         found = plain(panda, harmonics=1).fit(data)
         tips = [found.forward_kinematics(groups[name])[:, :3, 3].mean(axis=0) for name in known[0][:2]]
         size[length] = np.linalg.norm(tips[0] - tips[1])
-        assert size[length] == pytest.approx(known[0].length, abs=2e-4)
-    assert size[0.0505] - size[0.05] == pytest.approx(0.005, rel=0.1)
+        assert size[length] == pytest.approx(length, abs=2e-4)
+    assert size[0.5248] - size[0.5196] == pytest.approx(0.0052, rel=0.1)
 
 
 def test_points_beside_measurements_in_an_unknown_frame(points):
