@@ -104,6 +104,9 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         if not (0 <= count <= LARGEST_CENTERS and 0.0 < factor < np.inf and 0.0 <= misfit < np.inf):
             raise ValueError(f"kernel_centers {count}, error_factor {factor}, misfit {misfit}")
         length_scale = float(header["length_scale"]) if count else 1.0
+        noise = tuple(float(value) for value in header["noise"])
+        if not 0.0 < length_scale < np.inf or len(noise) != 2 or not all(0.0 <= value < np.inf for value in noise):
+            raise ValueError(f"length_scale {length_scale}, noise {noise}")
         chain = {name: np.array(values, dtype=float) for name, values in header["gravity_acts_on"].items()}
         if {name: values.shape for name, values in chain.items()} != {
             "rotations": (robot.dof + 1, 3, 3),
@@ -128,7 +131,7 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         )
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])
-        estimator.noise_ = tuple(float(value) for value in header["noise"])
+        estimator.noise_ = noise
         estimator.evidence_ = dict(header["evidence"])
         estimator.outliers_ = np.array(header["outliers"], dtype=int)
         estimator.warnings_ = tuple(str(text) for text in header["warnings"])

@@ -13,42 +13,26 @@ from numpy.typing import ArrayLike
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_not_negative, check_positive, check_whole
-from crisp_ik_ros.estimators.identification.alignment import align
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
-from crisp_ik_ros.estimators.identification.identification import Fit, identify, nuisance_scales, start
-from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel
-from crisp_ik_ros.estimators.identification.measurements import Measurements, read_measurements
+from crisp_ik_ros.estimators.identification.measurements import read_measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, calibrate
-from crisp_ik_ros.estimators.identification.validation import (
-    OUTLIER,
-    Validation,
-    assign_folds,
-    cross_validate,
-    summary,
-    typical_error,
-)
+from crisp_ik_ros.estimators.identification.stages import KernelChoice, calibrated_uncertainty, learn
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
+from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.threads import limit_threads
-from crisp_ik_ros.robots.corrections import GRAVITY
+from crisp_ik_ros.robots.gravity import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import BLENDED, CORRECTED, LEARNED, NOMINAL, SOURCE, SUPPORT, Answers
 from crisp_ik_ros.transforms import Array
 
 # Fewer samples say nothing of an arm.
 FEWEST = 8
-# Scales of the second start of the fit, over the priors'.
-WIDE = 30.0
-# Largest number of Gauss-Newton iterations without the kernel term.
-ITERATIONS = 50
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
-# Part of the noise that is not the measurement's but the arm's, and so the tool's error. With none, the bounds held for
-# 71 to 95 % of the poses of simulated arms (300 samples); with this, for 93 to 100 %.
-MISFIT = 0.4
 # A kernel term's centers are near from this coverage.
 NEAR = 0.5
 
@@ -185,40 +169,16 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             dataset = dataset.subset(rows)
         data = read_measurements(self.robot, dataset, priors)
         layout = Layout(self.robot, self.harmonics, self.robot.bodies(self.gravity))
+        kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
         unknown = self.frame == "unknown", self.tool == "unknown"
-        poses = self.robot.forward_kinematics(data.configurations)
-        frame, tool = align(data, poses, *unknown, self.random_state)
-        nominal = start(layout, priors, data, frame, tool, nuisance_scales(data, *unknown))
-        fit = identify(nominal, data, priors, ITERATIONS, _part(progress, 0, 25))
-        if priors.adapt:
-            # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large
-            # ones are known, the others get another chance.
-            again = replace(fit, scales=np.maximum(fit.scales, WIDE * nominal.scales))
-            again = identify(again, data, priors, ITERATIONS, _part(progress, 25, 50))
-            fit = max(fit, again, key=lambda found: found.evidence)
-        # Once the frames are known, so are the lever arms of gravity.
-        fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
-        fit = identify(fit, data, priors, ITERATIONS, _part(progress, 50, 60))
-        folds, method = assign_folds(data, dataset.locations, self.random_state)
-        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 60, 70))
-        evidence = {"none": fit.evidence}
-        if self.kernel == "auto":
-            richer, evidence = choose_kernel(
-                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 70, 90)
-            )
-            if richer is not fit:
-                other = cross_validate(
-                    richer, data, folds, method, nominal, self.random_state, _part(progress, 90, 100)
-                )  # fmt: skip
-                # What explains the data better must also be right where there is none.
-                if not typical_error(other, fit.weights) >= typical_error(validation, fit.weights):
-                    fit, validation = richer, other
+        learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
+        fit, validation = learnt.fit, learnt.validation
         # Only now, that nothing can fail, does the estimator change.
         self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
-        self._uncertainty = _uncertainty(fit, data, validation, self.random_state)
+        self._uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         self.outliers_ = rows[fit.weights < OUTLIER]
         self.noise_ = tuple((fit.factors * np.median(data.noise, axis=0)).tolist())
-        self.evidence_ = evidence
+        self.evidence_ = learnt.evidence
         self.validation_: dict[str, Any] = summary(validation)
         self.identified_: tuple[Identified, ...] = findings(fit)
         self.residuals_ = (fit.position, fit.orientation)
@@ -329,29 +289,3 @@ def _source(support: float, coverage: float) -> int:
     if support < FULL_SUPPORT:
         return BLENDED
     return LEARNED if coverage >= NEAR else CORRECTED
-
-
-def _uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:
-    """Uncertainty of a fit, calibrated on its held-out samples."""
-    noise = fit.factors[0] * data.noise[:, 0]
-    # What was measured with a known noise, and is off by more, no parameter explains; and part of any noise.
-    excess = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
-    misfit = max(excess, MISFIT * float(np.median(noise)))
-    found = Uncertainty.of(fit, misfit, random_state)
-    usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
-    if usable.sum() < FEWEST:
-        return found
-    factor = calibrate(validation.covariances[usable], validation.position[usable], noise[usable])
-    return replace(found, factor=max(factor, 1.0))
-
-
-def _part(progress: Progress | None, begin: int, end: int) -> Progress | None:
-    """Progress of a part of the work, between two of a hundred steps."""
-    if progress is None:
-        return None
-    whole = progress
-
-    def report(done: int, total: int) -> None:
-        whole(begin + (end - begin) * done // total, 100)
-
-    return report

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.compiled import entry, innermost
-from crisp_ik_ros.robots.corrections import Corrections, corrected_frames, corrected_jacobian
+from crisp_ik_ros.robots.corrected_chain import corrected_frames, corrected_jacobian
+from crisp_ik_ros.robots.corrections import Corrections
 from crisp_ik_ros.transforms import Array
 
 

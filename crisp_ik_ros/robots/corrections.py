@@ -18,11 +18,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, exponentials, innermost, vectorised
+from crisp_ik_ros.robots.gravity import Bodies, gravity_moments
 from crisp_ik_ros.transforms import Array
-
-# Gravity where a robot stands upright [m/s^2].
-GRAVITY = (0.0, 0.0, -9.80665)
-
 
 class Corrections(NamedTuple):
     """Numbers of the corrections of J joints, in the form the compiled functions take.
@@ -58,29 +55,6 @@ class Corrections(NamedTuple):
     centers: Array
     weights: Array
     length_scale: float
-
-
-class Bodies(NamedTuple):
-    """Masses on a serial chain.
-
-    Attributes
-    ----------
-    rotations, translations, prismatic
-        As in ``Chain``.
-    masses : (J,)
-        Of what moves with joint j and not with the next [kg].
-    centers : (J, 3)
-        Their centres, in the chain's frame of joint j after its motion [m].
-    gravity : (3,)
-        In the base frame [m/s^2].
-    """
-
-    rotations: Array
-    translations: Array
-    prismatic: np.ndarray
-    masses: Array
-    centers: Array
-    gravity: Array
 
 
 def no_corrections(dof: int) -> Corrections:
@@ -148,97 +122,6 @@ def _product(left, right):
     return total
 
 
-@innermost
-def _turn(matrix, first, second, angle):
-    """Turn a rotation (3, 3), from the right, in the plane of two of its columns."""
-    c, s = np.cos(angle), np.sin(angle)
-    for a in range(3):
-        x, y = matrix[a, first], matrix[a, second]
-        matrix[a, first], matrix[a, second] = c * x + s * y, c * y - s * x
-
-
-@innermost
-def _follow(rotation, position, fixed, shift, turned):
-    """Go on by a fixed frame: rotation (3, 3) and position (3,) times its rotation and translation."""
-    for a in range(3):
-        for k in range(3):
-            position[a] += rotation[a, k] * shift[k]
-        for b in range(3):
-            turned[a, b] = rotation[a, 0] * fixed[0, b] + rotation[a, 1] * fixed[1, b] + rotation[a, 2] * fixed[2, b]
-    for a in range(3):
-        for b in range(3):
-            rotation[a, b] = turned[a, b]
-
-
-@innermost
-def _mixed(u, v, w):
-    """Triple product u . (v x w)."""
-    return u[0] * (v[1] * w[2] - v[2] * w[1]) + u[1] * (v[2] * w[0] - v[0] * w[2]) + u[2] * (v[0] * w[1] - v[1] * w[0])
-
-
-@innermost
-def _cross(u, v, out):
-    out[0], out[1], out[2] = u[1] * v[2] - u[2] * v[1], u[2] * v[0] - u[0] * v[2], u[0] * v[1] - u[1] * v[0]
-
-
-@allocating
-def gravity_moments(bodies, q, moments, derivative):
-    """Write the moments of gravity about the axes of each joint's frame (J, 3) [Nm], and their derivative (J, 3, J).
-
-    For a prismatic joint the third is the force along it [N]. All of the nominal robot: that is nearly the same.
-    """
-    joints, g = q.shape[0], bodies.gravity
-    axes, origins, centers = np.empty((joints, 3, 3)), np.empty((joints, 3)), np.empty((joints, 3))
-    rotation, position, turned = np.eye(3), np.zeros(3), np.empty((3, 3))
-    for j in range(joints):
-        _follow(rotation, position, bodies.rotations[j], bodies.translations[j], turned)
-        for a in range(3):
-            origins[j, a] = position[a]
-            for b in range(3):
-                axes[j, b, a] = rotation[a, b]
-        if bodies.prismatic[j]:
-            for a in range(3):
-                position[a] += rotation[a, 2] * q[j]
-        else:
-            _turn(rotation, 0, 1, q[j])
-        for a in range(3):
-            centers[j, a] = position[a]
-            for k in range(3):
-                centers[j, a] += rotation[a, k] * bodies.centers[j, k]
-    # From the tip inwards: mass, and mass times centre, of all that hangs beyond a joint.
-    mass, moment, arm, pull = 0.0, np.zeros(3), np.empty(3), np.empty(3)
-    motion = np.empty((joints, 3))
-    for k in range(joints - 1, -1, -1):
-        mass += bodies.masses[k]
-        for a in range(3):
-            moment[a] += bodies.masses[k] * centers[k, a]
-            arm[a] = moment[a] - mass * origins[k, a]
-        # How mass times centre moves with joint k.
-        if bodies.prismatic[k]:
-            for a in range(3):
-                motion[k, a] = mass * axes[k, 2, a]
-        else:
-            _cross(axes[k, 2], arm, motion[k])
-        for b in range(3):
-            axis, slides = axes[k, b], b == 2 and bodies.prismatic[k]
-            if slides:
-                moments[k, b] = mass * (g[0] * axis[0] + g[1] * axis[1] + g[2] * axis[2])
-            else:
-                moments[k, b] = _mixed(axis, arm, g)
-            for i in range(joints):
-                value = 0.0
-                if i < k and not bodies.prismatic[i]:
-                    # The arm beyond turns with joint i, and gravity does not: as if that turned the other way.
-                    _cross(axes[i, 2], g, pull)
-                    if slides:
-                        value = -mass * (pull[0] * axis[0] + pull[1] * axis[1] + pull[2] * axis[2])
-                    else:
-                        value = -_mixed(axis, arm, pull)
-                elif i >= k and not slides:
-                    value = _mixed(axis, motion[i], g)
-                derivative[k, b, i] = value
-
-
 @allocating
 def displace(corrections, q, motion, derivative):
     """Write how far each joint turns its frame about x and y, and moves along or about z, to ``motion`` (J, 3).
@@ -283,72 +166,6 @@ def displace(corrections, q, motion, derivative):
             derivative[j, 2, i] += corrections.rates[i] * _product(weighted, corrections.weights[j])
 
 
-@allocating
-def corrected_walk(chain, motion, rotation, position, axes, origins, tilts):
-    """Walk a chain whose frames tilt: as ``frames`` writes them, and the axes of the tilts to ``tilts`` (J, 2, 3)."""
-    turned = np.empty((3, 3))
-    for a in range(3):
-        position[a] = 0.0
-        for b in range(3):
-            rotation[a, b] = 1.0 if a == b else 0.0
-    joints = motion.shape[0]
-    for j in range(joints):
-        _follow(rotation, position, chain.rotations[j], chain.translations[j], turned)
-        for a in range(3):
-            tilts[j, 0, a] = rotation[a, 0]
-        _turn(rotation, 1, 2, motion[j, 0])
-        for a in range(3):
-            tilts[j, 1, a] = rotation[a, 1]
-        _turn(rotation, 2, 0, motion[j, 1])
-        for a in range(3):
-            axes[j, a], origins[j, a] = rotation[a, 2], position[a]
-        if chain.prismatic[j]:
-            for a in range(3):
-                position[a] += rotation[a, 2] * motion[j, 2]
-        else:
-            _turn(rotation, 0, 1, motion[j, 2])
-    _follow(rotation, position, chain.rotations[joints], chain.translations[joints], turned)
-
-
-@allocating
-def corrected_frames(chain, q, rotation, position, axes, origins):
-    """As ``chain.frames``, where the joints do other than they are told."""
-    joints = q.shape[0]
-    motion = np.empty((joints, 3))
-    displace(chain.corrections, q, motion, np.empty((0, 3, 0)))
-    corrected_walk(chain, motion, rotation, position, axes, origins, np.empty((joints, 2, 3)))
-
-
-@allocating
-def corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins):
-    """As ``chain.forward_kinematics_jacobian``, where the joints do other than they are told."""
-    joints = q.shape[0]
-    motion, derivative, tilts = np.empty((joints, 3)), np.empty((joints, 3, joints)), np.empty((joints, 2, 3))
-    arm, moved, nothing = np.empty(3), np.empty(3), np.zeros(3)
-    displace(chain.corrections, q, motion, derivative)
-    corrected_walk(chain, motion, rotation, position, axes, origins, tilts)
-    for a in range(6):
-        for i in range(joints):
-            jacobian[a, i] = 0.0
-    for j in range(joints):
-        for a in range(3):
-            arm[a] = position[a] - origins[j, a]
-        for b in range(3):
-            axis = axes[j] if b == 2 else tilts[j, b]
-            turns = axis
-            if b == 2 and chain.prismatic[j]:
-                turns = nothing
-                for a in range(3):
-                    moved[a] = axis[a]
-            else:
-                _cross(axis, arm, moved)
-            for i in range(joints):
-                slope = derivative[j, b, i]
-                for a in range(3):
-                    jacobian[a, i] += slope * moved[a]
-                    jacobian[3 + a, i] += slope * turns[a]
-
-
 @entry
 def motions(corrections, configurations):
     """Tilts and actual motions (n, J, 3), as ``displace`` writes them, at configurations (n, J)."""
@@ -366,16 +183,6 @@ def all_periodic_terms(rates, configurations, harmonics):
     for i in range(configurations.shape[0]):
         periodic_terms(rates, configurations[i], harmonics, out[i])
     return out
-
-
-@entry
-def all_gravity_moments(bodies, configurations):
-    """``gravity_moments`` (n, J, 3) at configurations (n, J)."""
-    count, joints = configurations.shape
-    moments, derivative = np.empty((count, joints, 3)), np.empty((joints, 3, joints))
-    for i in range(count):
-        gravity_moments(bodies, configurations[i], moments[i], derivative)
-    return moments
 
 
 @entry

@@ -14,7 +14,8 @@ from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
-from crisp_ik_ros.robots.corrections import GRAVITY, Bodies, Corrections, arrays_of, no_corrections
+from crisp_ik_ros.robots.corrections import Corrections, arrays_of, no_corrections
+from crisp_ik_ros.robots.gravity import GRAVITY, Bodies
 from crisp_ik_ros.robots.limits import wrap_all
 from crisp_ik_ros.robots.masses import link_masses
 from crisp_ik_ros.robots.urdf import ChainJoint, parse_bodies, read_urdf

@@ -6,13 +6,9 @@ import numpy as np
 
 from crisp_ik_ros.compiled import allocating, entry
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.robots.corrections import (
-    all_gravity_moments,
-    all_periodic_terms,
-    corrected_walk,
-    kernel_rows,
-    motions,
-)
+from crisp_ik_ros.robots.corrected_chain import corrected_walk
+from crisp_ik_ros.robots.corrections import all_periodic_terms, kernel_rows, motions
+from crisp_ik_ros.robots.gravity import all_gravity_moments
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 

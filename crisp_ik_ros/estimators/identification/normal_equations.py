@@ -81,8 +81,8 @@ _Rows = tuple[Array, Array, Array]
 
 
 def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array) -> tuple[_Rows, _Rows]:
-    """How the measured point, and the measured orientation, move: measuring frame, or base frame for same points."""
-    turn = np.where((data.kinds == SAME_POINT)[:, None, None], np.eye(3), frame[:3, :3])
+    """How the measured point, and the measured orientation, move, in the measuring frame."""
+    turn = frame[:3, :3]
     rotations = turn @ design.poses[:, :3, :3]
     lever = design.poses[:, :3, :3] @ tool[:3, 3]
 

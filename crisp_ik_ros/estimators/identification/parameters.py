@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.robots.corrections import Bodies, Corrections
+from crisp_ik_ros.robots.corrections import Corrections
+from crisp_ik_ros.robots.gravity import Bodies
 from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
 from crisp_ik_ros.robots.urdf import ChainJoint
 from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential

@@ -9,7 +9,8 @@ import numpy as np
 from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry
 from crisp_ik_ros.estimators.identification.design import frame_rows
 from crisp_ik_ros.robots.chain import Chain
-from crisp_ik_ros.robots.corrections import displace, features_of, gravity_moments, kernel_row, periodic_terms
+from crisp_ik_ros.robots.corrections import displace, features_of, kernel_row, periodic_terms
+from crisp_ik_ros.robots.gravity import gravity_moments
 from crisp_ik_ros.transforms import Array
 
 
