@@ -208,7 +208,7 @@ class InverseKinematics:
 
     @property
     def _kinematics(self) -> RobotModel:
-        """The robot whose forward kinematics is believed."""
+        """The robot that is believed."""
         return self.robot
 
     def _learned(self) -> Learned:
@@ -301,8 +301,7 @@ class InverseKinematics:
         self._gathered = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # For copies and pickles, which cannot have what compiled code holds.
-        return {**self.__dict__, "_gathered": None}
+        return {**self.__dict__, "_gathered": None}  # Copies and pickles cannot have what compiled code holds.
 
     def _tolerances(self) -> tuple[float, float]:
         """Largest position [m] and orientation [rad] error of an answer."""

@@ -65,6 +65,7 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         "evidence": estimator.evidence_,
         "error_factor": uncertainty.factor,
         "misfit": uncertainty.misfit,
+        "amid": uncertainty.amid,
         "outliers": [int(row) for row in estimator.outliers_],
         "warnings": list(estimator.warnings_),
         "training": {"samples": estimator.samples_, **estimator.training_summary},
@@ -99,10 +100,10 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         )
         estimator._check_hyperparameters()
         frame, tool = (check_pose(header[name], name) for name in ("frame", "tool"))
-        factor, misfit = float(header["error_factor"]), float(header["misfit"])
+        factor, misfit, amid = (float(header[name]) for name in ("error_factor", "misfit", "amid"))
         count = int(header["kernel_centers"])
-        if not (0 <= count <= LARGEST_CENTERS and 0.0 < factor < np.inf and 0.0 <= misfit < np.inf):
-            raise ValueError(f"kernel_centers {count}, error_factor {factor}, misfit {misfit}")
+        if not (0 <= count <= LARGEST_CENTERS and 0.0 < factor < np.inf and 0.0 <= misfit < np.inf and amid >= 0.0):
+            raise ValueError(f"kernel_centers {count}, error_factor {factor}, misfit {misfit}, amid {amid}")
         length_scale = float(header["length_scale"]) if count else 1.0
         noise = tuple(float(value) for value in header["noise"])
         if not 0.0 < length_scale < np.inf or len(noise) != 2 or not all(0.0 <= value < np.inf for value in noise):
@@ -127,7 +128,7 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         parameters = np.ascontiguousarray(arrays["parameters"])
         estimator._take_parameters(layout, parameters[VALUE], frame, tool)
         estimator._uncertainty = Uncertainty(
-            layout, parameters[VALUE], parameters[SCALE], arrays["samples"], factor, misfit
+            layout, parameters[VALUE], parameters[SCALE], arrays["samples"], factor, misfit, amid
         )
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])

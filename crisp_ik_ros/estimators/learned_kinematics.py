@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,9 @@ from crisp_ik_ros.transforms import Array
 FEWEST = 8
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
-# A kernel term's centers are near from this coverage.
-NEAR = 0.5
+# A kernel term's centers are near from this coverage, and no sample is where the tool's position is known so many times
+# less well than at the samples.
+NEAR, FAR = 0.5, 3.0
 
 Progress = Callable[[int, int], None]
 
@@ -236,8 +236,10 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def _answers(self, *arguments: Any) -> Answers | None:
         answers = super()._answers(*arguments)
         if answers is not None and hasattr(self, "robot_"):
-            for row, (support, coverage) in zip(answers.rows, self._uncertainty.supports(answers.rows), strict=True):
-                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, coverage)
+            known = self._uncertainty
+            for row, (support, coverage, spread) in zip(answers.rows, known.supports(answers.rows), strict=True):
+                near = coverage >= NEAR and spread <= FAR * known.amid
+                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, near)
         return answers
 
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
@@ -282,10 +284,10 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         return priors
 
 
-def _source(support: float, coverage: float) -> int:
+def _source(support: float, near: bool) -> int:
     """What an answer rests on, as its code."""
     if support < LEAST_SUPPORT:
         return NOMINAL
     if support < FULL_SUPPORT:
         return BLENDED
-    return LEARNED if coverage >= NEAR else CORRECTED
+    return LEARNED if near else CORRECTED

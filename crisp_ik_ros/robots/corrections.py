@@ -21,6 +21,7 @@ from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, expo
 from crisp_ik_ros.robots.gravity import Bodies, gravity_moments
 from crisp_ik_ros.transforms import Array
 
+
 class Corrections(NamedTuple):
     """Numbers of the corrections of J joints, in the form the compiled functions take.
 

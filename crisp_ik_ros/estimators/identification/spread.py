@@ -124,13 +124,13 @@ def spreads(kept, configurations):
 
 @entry
 def supports(kept, configurations):
-    """Support and coverage (n, 2) at configurations (n, J), or of rows that begin with them.
+    """Support, coverage, and spread of the tool [m] (n, 3) at configurations (n, J), or of rows that begin with them.
 
     What the kernel term is not known to at its centers is left out: that is little.
     """
     samples, count = kept.knowledge, configurations.shape[0]
     size, joints = samples.deviations.shape[1], samples.units.shape[0]
-    out, displacements, q = np.empty((count, 2)), np.empty((3, size)), np.empty(joints)
+    out, displacements, q = np.empty((count, 3)), np.empty((3, size)), np.empty(joints)
     for i in range(count):
         for j in range(joints):
             q[j] = configurations[i, j]
@@ -141,7 +141,7 @@ def supports(kept, configurations):
                 left += displacements[a, s] ** 2
         left = left / size + (1.0 - coverage) * kernel_prior
         out[i, 0] = 1.0 - np.sqrt(min(left / max(prior + kernel_prior, 1e-300), 1.0))
-        out[i, 1] = coverage
+        out[i, 1], out[i, 2] = coverage, np.sqrt(left)
     return out
 
 

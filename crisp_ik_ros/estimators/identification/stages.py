@@ -117,6 +117,7 @@ def calibrated_uncertainty(fit: Fit, data: Measurements, validation: Validation,
     excess = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
     misfit = max(excess, MISFIT * float(np.median(noise)))
     found = Uncertainty.of(fit, misfit, random_state)
+    found = replace(found, amid=float(np.median(found.supports(data.configurations)[:, 2])))
     usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
     if usable.sum() < FEWEST:
         return found

@@ -40,6 +40,8 @@ class Uncertainty:
     misfit : float
         Standard deviation of the tool's position along each axis that no parameter explains, beyond the measurement's
         noise [m].
+    amid : float
+        Spread of the tool that is usual at the samples [m].
     """
 
     layout: Layout
@@ -48,6 +50,7 @@ class Uncertainty:
     samples: Array
     factor: float = 1.0
     misfit: float = 0.0
+    amid: float = np.inf
 
     @classmethod
     def of(cls, fit: Fit, misfit: float, random_state: int) -> Uncertainty:
@@ -103,10 +106,11 @@ class Uncertainty:
         return error_bounds(self.factor**2 * covariances + self.misfit**2 * np.eye(3))
 
     def supports(self, configurations: Array) -> Array:
-        """Support and coverage (n, 2) at configurations (n, J), or of rows that begin with them; both 0 to 1.
+        """Support, coverage and spread (n, 3) at configurations (n, J), or of rows that begin with them.
 
-        The support is how much of what was unknown of the tool's position the data has told; the coverage how near the
-        kernel term's centers are, and 1 where there is no such term.
+        The support is how much of what was unknown of the tool's position the data has told, the coverage how near the
+        kernel term's centers are, and 1 where there is no such term, both 0 to 1; the spread is the standard deviation
+        of the tool's position that is left [m].
         """
         return supports(self._kept, configurations)
 
