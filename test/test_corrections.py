@@ -10,9 +10,7 @@ from oracles import homogeneous, numeric_jacobian, random_arm, rodrigues
 
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.robots.corrections import (
-    GRAVITY,
     Corrections,
-    all_gravity_moments,
     all_periodic_terms,
     arrays_of,
     displace,
@@ -20,6 +18,7 @@ from crisp_ik_ros.robots.corrections import (
     motions,
     no_corrections,
 )
+from crisp_ik_ros.robots.gravity import GRAVITY, all_gravity_moments
 
 ROBOTS = ("panda", "planar5", "gantry", "two_link", "endless")
 # So that arms that move in a horizontal plane are bent too.
