@@ -26,13 +26,19 @@ def progress_bar(label: str, quiet: bool) -> Callable[[int, int], None]:
 
 
 def show(summary: dict[str, Any], as_json: bool) -> None:
-    """Print a summary, for people or as one JSON object."""
+    """Print a summary, for people or as one JSON object; what is under "warnings" and "notes" a line each."""
     if as_json:
         print(json.dumps(summary, default=_plain))
         return
+    summary = dict(summary)
+    for warning in summary.pop("warnings", ()):
+        print(f"Warning: {warning}")
+    notes = summary.pop("notes", ())
     width = max(len(name) for name in summary)
     for name, value in summary.items():
         print(f"{name:<{width}}  {_text(value)}")
+    for note in notes:
+        print(f"Note: {note}")
 
 
 def _text(value: Any) -> str:
