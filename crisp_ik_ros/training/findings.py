@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from os.path import commonprefix
 from typing import NamedTuple
 
 import numpy as np
@@ -36,6 +37,8 @@ class HeldOut(NamedTuple):
         Distance between measured and expected tool, of the nominal robot and of the model [m].
     turned_before, turned_after : (n,)
         Angle [rad].
+    places : (n, 3)
+        Measured positions, base frame [m]; meaningless where none was measured.
     bounds : (n,)
         What ``after`` stays below in 95 of 100 cases, the measurement's noise included [m].
     """
@@ -49,6 +52,7 @@ class HeldOut(NamedTuple):
     after: Array
     turned_before: Array
     turned_after: Array
+    places: Array
     bounds: Array
 
     @property
@@ -83,9 +87,11 @@ def held_out(model: LearnedKinematics, dataset: Dataset) -> HeldOut:
         np.linalg.norm(values, axis=1)
         for values in (found.nominal_position, found.position, found.nominal_orientation, found.orientation)
     )
+    places = np.asarray(dataset.poses)[rows, :3, 3]
+    places = (places - model.frame_[:3, 3]) @ model.frame_[:3, :3]
     return HeldOut(
         rows, dataset.subset(rows), found.method, found.position, found.orientation,
-        before, after, turned_before, turned_after, bounds,
+        before, after, turned_before, turned_after, places, bounds,
     )  # fmt: skip
 
 
@@ -141,7 +147,7 @@ def regions(found: HeldOut) -> tuple[str, list[Region]]:
         parts = [Region(name, np.flatnonzero(known & (dataset.groups == k)))
                  for k, name in enumerate(dataset.group_names)]  # fmt: skip
         return "point", _few([part for part in parts if len(part.rows)])
-    return "place of the tool, measuring frame", _bins(dataset, known)
+    return "place of the tool, base frame", _bins(found.places, np.flatnonzero(known & (dataset.kinds != SAME_POINT)))
 
 
 def _few(parts: list[Region]) -> list[Region]:
@@ -153,12 +159,11 @@ def _few(parts: list[Region]) -> list[Region]:
     return [*kept[: MOST_REGIONS - 1], Region(f"{len(kept) - MOST_REGIONS + 1} others", rest)]
 
 
-def _bins(dataset: Dataset, known: np.ndarray) -> list[Region]:
-    """Regions of like many samples by distance from the vertical axis and by height."""
-    rows = np.flatnonzero(known & (dataset.kinds != SAME_POINT))
+def _bins(places: Array, rows: np.ndarray) -> list[Region]:
+    """Regions of like many samples (k,) by distance from the base's z axis and by height."""
     if not len(rows):
         return []
-    positions = np.asarray(dataset.poses)[rows, :3, 3]
+    positions = places[rows]
     far, high = np.hypot(positions[:, 0], positions[:, 1]), positions[:, 2]
     found = []
     edges = np.quantile(far, np.linspace(0.0, 1.0, PARTS + 1))
@@ -171,7 +176,9 @@ def _bins(dataset: Dataset, known: np.ndarray) -> list[Region]:
         level = np.clip(np.searchsorted(levels, high, side="right") - 1, 0, PARTS - 1)
         for k in range(PARTS):
             members = rows[inside & (level == k)]
-            name = f"{edges[i]:.2f} to {edges[i + 1]:.2f} m from the axis, {levels[k]:.2f} to {levels[k + 1]:.2f} m up"
+            name = (
+                f"{edges[i]:.2f} to {edges[i + 1]:.2f} m from the z axis, {levels[k]:.2f} to {levels[k + 1]:.2f} m up"
+            )
             if len(members):
                 found.append(Region(name, members))
     return found
@@ -232,25 +239,26 @@ def bars(identified: Sequence[Identified]) -> list[Bars]:
     kinds: dict[tuple[str, str], list[Identified]] = {}
     for parameter in identified:
         kinds.setdefault((kind_of(parameter.name), parameter.unit), []).append(parameter)
+    owners = {parameter.name.partition(": ")[0] for parameter in identified} - {"tip"}
+    prefix = commonprefix([*owners]) if len(owners) > 1 else ""  # noqa: RUF071  (letters, not folders)
     found = []
     for (kind, _), parameters in kinds.items():
         unit, factor = readable_unit(parameters[0])
         numbers = np.array([(p.value, p.deviation, p.prior) for p in parameters]) * factor
-        labels = [_label(p.name) for p in parameters]
+        labels = [_label(p.name, prefix) for p in parameters]
         values, deviations, priors = numbers.T
         undetermined = np.array([p.undetermined for p in parameters])
         found.append(Bars(kind, unit, labels, values, deviations, priors, undetermined))
     return found
 
 
-def _label(name: str) -> str:
-    """Short label of a parameter in a picture of its kind."""
+def _label(name: str, prefix: str) -> str:
+    """Short label of a parameter in a picture of its kind; ``prefix`` is what all joints' names begin with."""
     owner, _, what = name.partition(": ")
     words = what.split()
+    joint = owner.removeprefix(prefix)
     if kind_of(name) == "joint zero":
-        return owner
+        return joint
     if what.startswith(("frame", "bending")):
-        return words[-1] if owner == "tip" else f"{owner} {words[-1]}"
-    if words[0] in ("cosine", "sine"):
-        return f"{owner} {words[0][:3]}"
-    return owner
+        return words[-1] if owner == "tip" else f"{joint} {words[-1]}"
+    return f"{joint} {words[0][:3]}" if words[0] in ("cosine", "sine") else joint

@@ -21,6 +21,8 @@ WIDTH, PIXELS = 10.0, 170
 MOST_POINTS = 3000
 # Intervals of a joint's range that the typical residual is shown for.
 INTERVALS = 12
+# Standard deviations of an interval of 95 %.
+NORMAL = 1.96
 # Configurations that the predicted error is shown at.
 CONFIGURATIONS = 3000
 
@@ -36,7 +38,6 @@ def new_figure(height: float, *layout: Any, **options: Any) -> tuple[Any, Any]:
         part.grid(True, color="#e5e7eb", linewidth=0.6)
         part.set_axisbelow(True)
         part.tick_params(labelsize=8, color=GREY)
-        part.title.set_fontsize(10)
         part.xaxis.label.set_fontsize(9)
         part.yaxis.label.set_fontsize(9)
     return figure, axes
@@ -107,7 +108,7 @@ def along_the_data(found: HeldOut, outliers: np.ndarray) -> Any:
         axis.set_ylabel(f"residual {label}")
         for row in outliers[:200]:
             axis.axvline(row, color=WARN, linewidth=0.6, alpha=0.5, zorder=0)
-    axes[0, 0].legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
+    axes[0, 0].legend(fontsize=8, frameon=False, ncols=4, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     axes[-1, 0].set_xlabel("row of the data" + (" (red: outliers)" if len(outliers) else ""))
     return figure
 
@@ -133,7 +134,7 @@ def against_joints(found: HeldOut, model: LearnedKinematics) -> Any:
             medians = np.array([1e3 * _median(found.after[known[where == k]]) for k in range(len(edges) - 1)])
             axis.stairs(medians, edges, color="black", linewidth=1.3, baseline=None)
         unit = "m" if model.robot.chain.prismatic[j] else "rad"
-        axis.set_title(model.robot.joint_names[j])
+        axis.set_title(model.robot.joint_names[j], fontsize=10)
         axis.set_xlabel(f"[{unit}]")
         axis.set_ylim(-limit, limit)
     for axis in axes[:, 0]:
@@ -142,23 +143,22 @@ def against_joints(found: HeldOut, model: LearnedKinematics) -> Any:
 
 
 def identified(kinds: Sequence[Bars]) -> Any:
-    """Parameters with their standard deviations, a panel a kind, over the band that was expected of them."""
+    """Parameters with intervals of 95 %, a panel a kind, over the band that was expected of them."""
     columns = 2
     rows = -(-len(kinds) // columns)
-    figure, axes = new_figure(2.5 * rows, rows, columns)
+    figure, axes = new_figure(2.3 * rows, rows, columns)
     for axis, kind in zip(axes.flat, kinds, strict=False):
-        x = np.arange(len(kind.values))
-        told = ~kind.undetermined
-        axis.fill_between(np.repeat(np.arange(len(x) + 1) - 0.5, 2)[1:-1], -np.repeat(kind.priors, 2),
-                          np.repeat(kind.priors, 2), color="#eef1f5", zorder=0)  # fmt: skip
-        for members, color in ((told, AFTER), (~told, "#c4c8ce")):
-            axis.bar(x[members], kind.values[members], color=color, width=0.7)
-            axis.errorbar(x[members], kind.values[members], 1.96 * kind.deviations[members], fmt="none",
-                          ecolor="black" if color == AFTER else GREY, elinewidth=0.9, capsize=2)  # fmt: skip
+        x, band = np.arange(len(kind.values)), NORMAL * kind.priors
+        edges = np.repeat(np.arange(len(x) + 1) - 0.5, 2)[1:-1]
+        axis.fill_between(edges, -np.repeat(band, 2), np.repeat(band, 2), color="#eef1f5", zorder=0)
+        for members, color, line in ((~kind.undetermined, AFTER, "black"), (kind.undetermined, "#c4c8ce", GREY)):
+            values, sizes = kind.values[members], NORMAL * kind.deviations[members]
+            axis.bar(x[members], values, color=color, width=0.7)
+            axis.errorbar(x[members], values, sizes, fmt="none", ecolor=line, elinewidth=0.9, capsize=2)
         axis.axhline(0.0, color=GREY, linewidth=0.8)
-        axis.set_title(f"{kind.title} [{kind.unit}]")
+        axis.set_title(f"{kind.title} [{kind.unit}]", fontsize=10)
         axis.set_xlim(-0.6, len(x) - 0.4)
-        axis.set_xticks(x, kind.labels, rotation=90, fontsize=5.5 if len(x) > 10 else 7)
+        axis.set_xticks(x, kind.labels, fontsize=7, rotation=90 if max(map(len, kind.labels)) > 2 else 0)
         axis.grid(False, axis="x")
     for axis in axes.flat[len(kinds) :]:
         axis.set_visible(False)
@@ -172,18 +172,20 @@ def workspace(model: LearnedKinematics, seed: int = 0) -> tuple[Any, Array]:
     bounds = model.predicted_error(q)
     positions = model.forward_kinematics(q)[:, :3, 3]
     figure, axes = new_figure(3.3, 1, 3)
-    highest = 1e3 * np.quantile(bounds, 0.98)
+    lowest, highest = 1e3 * np.quantile(bounds, [0.02, 0.98])
     order = np.argsort(bounds)
     for axis, (first, second) in zip(axes[0, :2], ((0, 1), (0, 2)), strict=True):
         drawn = axis.scatter(
             positions[order, first], positions[order, second], 5, 1e3 * bounds[order],
-            cmap="viridis", vmin=0.0, vmax=highest, linewidths=0,
+            cmap="viridis", vmin=lowest, vmax=highest, linewidths=0,
         )  # fmt: skip
         axis.set_aspect("equal", "datalim")
         axis.set_xlabel(f"{'xyz'[first]} [m]")
         axis.set_ylabel(f"{'xyz'[second]} [m]")
-        axis.set_title("from above" if second == 1 else "from the side")
-    figure.colorbar(drawn, ax=axes[0, 1], label="predicted bound [mm]", shrink=0.8)
+        axis.set_title("from above" if second == 1 else "from the side", fontsize=10)
+    bar = figure.colorbar(drawn, ax=axes[0, 1], shrink=0.8)
+    bar.ax.tick_params(labelsize=8)
+    bar.set_label("predicted bound [mm]", fontsize=9)
     values = np.sort(1e3 * bounds)
     axes[0, 2].plot(values, 100 * np.linspace(0.0, 1.0, len(values)), color=AFTER)
     axes[0, 2].set_xlabel("predicted bound [mm]")
@@ -231,6 +233,7 @@ def _median(values: Array) -> float:
 def _plain_numbers(axis: Any) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1.0,)))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(LogLocator(subs=(1.0,) if high > 100.0 * low else (1.0, 2.0, 5.0)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())

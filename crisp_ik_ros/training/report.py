@@ -20,6 +20,8 @@ from crisp_ik_ros.transforms import euler_from_matrix
 
 # Parameters that stand out, shown first, and outliers named.
 FOREMOST, NAMED = 15, 60
+# Panels of a picture of parameters.
+PANELS = 6
 
 STYLE = """
 :root { color-scheme: light; }
@@ -166,13 +168,17 @@ def _parameters(model: LearnedKinematics) -> list[str]:
         (parameter for parameter in found if not parameter.undetermined),
         key=lambda parameter: -abs(parameter.value) / parameter.deviation,
     )
+    kinds = bars(found)
     shown = [
         "<h2>What was identified</h2>",
         f"<p>{len(found) - len(undetermined)} of {len(found)} parameters come from the data; {len(undetermined)} are "
         "fixed by the prior: of these the data tells less than a tenth. Bars: the values, with intervals of 95 %; "
-        "grey ones are fixed by the prior. The band is what was expected before there was data (one standard "
-        "deviation, as fitted).</p>",
-        pictures.as_html(pictures.identified(bars(found)), "Identified parameters with their uncertainty"),
+        "grey ones are fixed by the prior. The band is the same interval of what was expected before there was "
+        "data, as it was fitted.</p>",
+        *(
+            pictures.as_html(pictures.identified(kinds[begin : begin + PANELS]), "Identified parameters, uncertainty")
+            for begin in range(0, len(kinds), PANELS)
+        ),
         "<p>Those that stand out most from their uncertainty:</p>",
         _table_of(by_size[:FOREMOST]),
     ]

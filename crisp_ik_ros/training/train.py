@@ -77,7 +77,7 @@ def train(
     gather: Callable[[], Dataset],
     source: dict[str, Any],
     progress: Callable[[str], Progress],
-    tell: Callable[[str], None] = lambda text: None,
+    tell: Callable[[str], object] = lambda text: None,
 ) -> Trained:
     """Fit a model and write it, with what else was asked for.
 
