@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measured import measured_poses, true_robot
 
-from crisp_ik_ros import CRiSP, ModelBasedIK
+from crisp_ik_ros import CRiSP, LearnedKinematics, ModelBasedIK
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.drift import (
     FEWEST_READINGS,
@@ -135,6 +136,24 @@ def test_learned_kinematics_expect_what_is_measured_where_it_is_measured(panda, 
     assert model_error(plain, pose, panda.rest) < 1e-12 and not expects_any_frame(plain)
     assert model_error(placed, frame @ pose @ tool, panda.rest) < 1e-12 and expects_any_frame(placed)
     assert model_error(placed, pose, panda.rest) > 1.0
+
+
+def test_a_fitted_learned_kinematics_is_right_about_its_robot_in_the_devices_frame_and_wrong_about_another(panda):
+    frame = make_pose([1.0, -0.5, 0.2], rotation_exponential([0.1, 0.2, 3.0]))
+    tool = make_pose([0.0, 0.02, 0.05], np.eye(3))
+    true = true_robot(panda)
+    model = LearnedKinematics(panda, frame="unknown", tool="unknown", kernel="none").fit(
+        measured_poses(true, 80, 0, frame, tool)
+    )
+    assert expects_any_frame(model) and validation_error_of(model) == model.validation_["position_rms"]
+    live = measured_poses(true, 12, 1, frame, tool)
+    other = measured_poses(true_robot(panda, seed=5), 12, 1, frame, tool)
+    for measured, drifted in ((live, False), (other, True)):
+        monitor = DriftMonitor(1e-3, validation_error_of(model))
+        for pose, q in zip(measured.poses, measured.configurations, strict=True):
+            assert knows(model, q)
+            monitor.add(model_error(model, pose, q), q)
+        assert monitor.report().judged and monitor.report().drifted == drifted
 
 
 def test_what_is_far_from_the_data_is_not_known(panda, spiral_estimator, endless):

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.datasets.dataset import SAME_POINT, Dataset
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.learned_file import HYPERPARAMETERS
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
@@ -209,13 +209,20 @@ def _table_of(found: Sequence[Any]) -> str:
 
 def _bounds(model: LearnedKinematics, found: HeldOut) -> list[str]:
     figure, bounds = pictures.workspace(model)
-    usable = found.known & np.isfinite(found.bounds)
+    measured = found.dataset.kinds != SAME_POINT
+    usable = found.known & measured & np.isfinite(found.bounds)
     words = (
         f"<p>Where the real tool is within 95 % probability of where the model says, at configurations drawn from the "
         f"whole range of the joints: {1e3 * np.median(bounds):.3g} mm in the middle, at most "
         f"{1e3 * np.quantile(bounds, 0.95):.3g} mm in 95 of 100. Large values are where to measure next.</p>"
     )
     shown = ["<h2>Predicted error over the workspace</h2>", words]
+    if not measured.any():
+        shown.append(
+            "<p>Points that are only known to be the same say nothing of where the base stands and where on the tool "
+            "the point is: the bound has what is believed of both. How far the model is off from one place to another "
+            "is shown above, by held-out points.</p>"
+        )
     if usable.any():
         share = 100 * float(np.mean(found.after[usable] <= found.bounds[usable]))
         shown.append(
