@@ -210,6 +210,8 @@ def _table_of(found: Sequence[Any]) -> str:
 def _bounds(model: LearnedKinematics, found: HeldOut) -> list[str]:
     figure, bounds = pictures.workspace(model)
     measured = found.dataset.kinds != SAME_POINT
+    # Where device and marker are found out with the rest, only their sum with the base's and tip's place is seen.
+    placed = model.frame == model.tool == "known" and bool(measured.any())
     usable = found.known & measured & np.isfinite(found.bounds)
     words = (
         f"<p>Where the real tool is within 95 % probability of where the model says, at configurations drawn from the "
@@ -217,13 +219,13 @@ def _bounds(model: LearnedKinematics, found: HeldOut) -> list[str]:
         f"{1e3 * np.quantile(bounds, 0.95):.3g} mm in 95 of 100. Large values are where to measure next.</p>"
     )
     shown = ["<h2>Predicted error over the workspace</h2>", words]
-    if not measured.any():
+    if not placed:
         shown.append(
-            "<p>Points that are only known to be the same say nothing of where the base stands and where on the tool "
-            "the point is: the bound has what is believed of both. How far the model is off from one place to another "
-            "is shown above, by held-out points.</p>"
+            "<p>The data does not say where the base stands, or where on the tool it was measured: the bound, which is "
+            "of the tip link in the base frame, has what is believed of both. How far the model is off from one "
+            "measurement to another is shown above, by held-out samples.</p>"
         )
-    if usable.any():
+    if placed and usable.any():
         share = 100 * float(np.mean(found.after[usable] <= found.bounds[usable]))
         shown.append(
             f"<p>Check: {share:.0f} % of the held-out samples lie within their bound (with the noise of the "
