@@ -35,6 +35,7 @@ LAYERS = {
     "cli": 6,
     "cli_options": 6,
     "cli_training": 6,
+    "planning_cli": 6,
     "terminal": 6,
     "demo": 6,
 }

@@ -37,7 +37,7 @@ def load_samples(
         When there is a distance, and no folder of points.
     """
     path = Path(path).expanduser()
-    points = path.is_dir() and not (path / RECORDING).exists()
+    points = path.is_dir() and not (path / RECORDING).exists() and not _stored(path)
     options: dict[str, Any] = {}
     # Recordings tell of more joints than the chain's, folders of points of none.
     if path.is_dir() or path.suffix in RECORDINGS:
@@ -49,6 +49,10 @@ def load_samples(
             raise InvalidInputError("distance", distance, "a finite number of metres above 0")
         options["distance"] = distance
     return Dataset.load(path, memory_map, **options)
+
+
+def _stored(folder: Path) -> bool:
+    return any(file.suffix in RECORDINGS for file in folder.iterdir())
 
 
 def counts(dataset: Dataset) -> str:
