@@ -8,7 +8,9 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
+import bags
 import numpy as np
 import pytest
 from measured import measured_poses, measured_positions, touched_points, true_robot, write_points
@@ -16,6 +18,7 @@ from typer.testing import CliRunner
 
 from crisp_ik_ros import CRiSP, Dataset, LearnedKinematics, RobotModel, load_model
 from crisp_ik_ros.cli import app
+from crisp_ik_ros.datasets.rosbag import read_rosbag
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
@@ -162,6 +165,18 @@ def test_a_folder_of_points_has_the_robots_joints_and_the_known_distance(panda, 
         (f"{name}/hole_0", f"{name}/hole_1", 0.05) for name in PLACES
     }
     assert not load_samples(folder, panda).distances
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
+def test_a_recording_is_taken_as_a_folder_and_as_its_file(tmp_path, storage):
+    arm = bags.Arm.random(12)
+    folder = bags.write_bag(tmp_path / "bag", bags.Device().messages(arm), storage)
+    robot = SimpleNamespace(joint_names=read_rosbag(folder).joint_names)
+    file = next(path for path in folder.iterdir() if path.suffix in (".mcap", ".db3"))
+    for path in (folder, file):
+        np.testing.assert_allclose(load_samples(path, robot).configurations, arm.stops, atol=3e-5)
+    with pytest.raises(InvalidInputError, match="folder of points"):
+        load_samples(folder, robot, 0.05)
 
 
 def test_a_distance_without_points_is_refused(panda, poses, tmp_path):
