@@ -30,10 +30,14 @@ def progress_bar(label: str, quiet: bool) -> Callable[[int, int], None]:
 
 
 def show(summary: dict[str, Any], as_json: bool) -> None:
-    """Print a summary, for people or as one JSON object."""
+    """Print a summary, for people or as one JSON object; what is under "warnings" and "notes" a line each."""
     if as_json:
         print(json.dumps(summary, default=_plain))
         return
+    summary = dict(summary)
+    for warning in summary.pop("warnings", ()):
+        print(_wrapped("Warning: ", warning))
+    notes = summary.pop("notes", ())
     # Tables and lists of findings stand by themselves, below their names.
     width = max((len(name) for name, value in summary.items() if not _is_block(value)), default=0)
     for name, value in summary.items():
@@ -43,6 +47,8 @@ def show(summary: dict[str, Any], as_json: bool) -> None:
             print("\n".join([name, *(line for one in value for line in _paragraph(one))]))
         else:
             print(_wrapped(f"{name:<{width}}  ", _text(value)))
+    for note in notes:
+        print(_wrapped("Note: ", note))
 
 
 def _is_table(value: Any) -> bool:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from measured import measured_poses, true_robot
 
-from crisp_ik_ros import CRiSP, ModelBasedIK
+from crisp_ik_ros import CRiSP, LearnedKinematics, ModelBasedIK
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.drift import (
     FEWEST_READINGS,
@@ -135,6 +136,27 @@ def test_learned_kinematics_expect_what_is_measured_where_it_is_measured(panda, 
     assert model_error(plain, pose, panda.rest) < 1e-12 and not expects_any_frame(plain)
     assert model_error(placed, frame @ pose @ tool, panda.rest) < 1e-12 and expects_any_frame(placed)
     assert model_error(placed, pose, panda.rest) > 1.0
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_a_fitted_learned_kinematics_is_right_about_its_robot_and_wrong_about_another(panda, placed):
+    # Where the device stands and what it measures are given, or found out with the rest.
+    frame = make_pose([1.0, -0.5, 0.2], rotation_exponential([0.1, 0.2, 3.0])) if placed else None
+    tool = make_pose([0.0, 0.02, 0.05], np.eye(3)) if placed else None
+    word = "unknown" if placed else "known"
+    model = LearnedKinematics(panda, frame=word, tool=word, kernel="none").fit(
+        measured_poses(true_robot(panda), 80, 0, frame, tool)
+    )
+    assert expects_any_frame(model) == placed
+    assert validation_error_of(model) == model.validation_["position_rms"] < 5e-4
+    for seed, drifted in ((0, False), (5, True)):
+        live = measured_poses(true_robot(panda, seed), 12, 1, frame, tool)
+        monitor = DriftMonitor(1e-3, validation_error_of(model))
+        for pose, q in zip(live.poses, live.configurations, strict=True):
+            # A frame that is not known leaves the base's place open, which counts as not knowing the arm there.
+            assert placed or knows(model, q)
+            monitor.add(model_error(model, pose, q), q)
+        assert monitor.report().judged and monitor.report().drifted == drifted
 
 
 def test_what_is_far_from_the_data_is_not_known(panda, spiral_estimator, endless):

@@ -94,6 +94,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         Logarithm of the marginal likelihood without a kernel term, and with one of each length scale.
     validation_ : dict
         Errors on held-out samples, of this model and of the nominal one [m, rad].
+    held_out_, rows_ : Validation, (n,)
+        Residuals on held-out samples, and the data's rows that they are of; a file does not keep them.
     warnings_ : tuple of str
         What is wrong with the data or the model, in sentences.
     """
@@ -182,6 +184,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         self.validation_: dict[str, Any] = summary(validation)
         self.identified_: tuple[Identified, ...] = findings(fit)
         self.residuals_ = (fit.position, fit.orientation)
+        self.held_out_, self.rows_ = validation, rows
         self.samples_ = len(dataset)
         self.training_summary: dict[str, object] = {}
         self.warnings_ = warnings_of(fit, data, self.validation_, self.outliers_)

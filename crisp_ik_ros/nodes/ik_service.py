@@ -20,7 +20,7 @@ from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, s
 from crisp_ik_ros.nodes.drift import DriftWatch
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
-from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up
+from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up, warnings_of
 from crisp_ik_ros.nodes.statistics import ServiceStatistics
 
 QUEUE = "Requests, and answers, of each service that wait for their turn. Beyond, the oldest are dropped."
@@ -82,6 +82,8 @@ class IKService(ManagedNode):
         if not is_compiled():
             self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
             compile_aside()
+        for warning in warnings_of(estimator):
+            self.get_logger().warning(f"{self._name_of_model()}: {warning}")
         warm_up(estimator)
         return Answerer(estimator, self._timeout)
 
