@@ -11,6 +11,7 @@ import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.identification.findings import describe
+from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import SAMPLES, Uncertainty
@@ -74,6 +75,7 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
     arrays = {
         "parameters": np.vstack([uncertainty.parameters, uncertainty.scales, deviations]),
         "samples": uncertainty.samples,
+        "measuring": uncertainty.measuring,
         "kernel_features": np.zeros((2 * layout.dof, 0)) if term is None else term.features,
         "kernel_basis": np.zeros((0, 0)) if term is None else term.basis,
     }
@@ -119,6 +121,7 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         expected = {
             "parameters": (3, size),
             "samples": (size, SAMPLES),
+            "measuring": (NUISANCES, SAMPLES),
             "kernel_features": (2 * robot.dof, count),
             "kernel_basis": (count, count),
         }
@@ -128,7 +131,16 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         parameters = np.ascontiguousarray(arrays["parameters"])
         estimator._take_parameters(layout, parameters[VALUE], frame, tool)
         estimator._uncertainty = Uncertainty(
-            layout, parameters[VALUE], parameters[SCALE], arrays["samples"], factor, misfit, amid
+            layout,
+            parameters[VALUE],
+            parameters[SCALE],
+            arrays["samples"],
+            arrays["measuring"],
+            frame,
+            tool,
+            factor,
+            misfit,
+            amid,
         )
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])

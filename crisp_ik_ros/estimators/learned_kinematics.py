@@ -193,6 +193,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def predicted_error(self, configurations: ArrayLike) -> Array:
         """Bound (...) [m] that the position of the real tool is within of this model's, with 95 % probability.
 
+        Where frame or tool are unknown, of what the measuring device shows: where its frame's base is, nobody can tell.
+
         Parameters
         ----------
         configurations : (..., J)

@@ -76,22 +76,26 @@ class Design:
 
 
 @allocating
-def frame_rows(chain, unturned, moved, pose, rows, jacobian, tilted):
-    """Write the tip's pose (4, 4), and its motion with frames (6, 6 (J + 1)), joints (6, J) and tilts (6, J, 2)."""
+def frame_rows(chain, unturned, offset, moved, pose, rows, jacobian, tilted):
+    """Write the tip's pose (4, 4), and motion with frames (6, 6 (J + 1)), joints (6, J) and tilts (6, J, 2).
+
+    The linear motion is that of a point with the tip, ``offset`` (3,) from it in its frame.
+    """
     joints = moved.shape[0]
-    rotation, position = np.empty((3, 3)), np.empty(3)
+    rotation, position, point = np.empty((3, 3)), np.empty(3), np.empty(3)
     # Where the frames are, and the axes of tilts: x before any, y between the two.
     axes, origins, tilts = np.empty((joints, 3)), np.empty((joints + 1, 3)), np.empty((joints, 2, 3))
     before = np.empty((3, 3))
     corrected_walk(chain, moved, rotation, position, axes, origins[:joints], tilts)
     for a in range(3):
         pose[a, 3], origins[joints, a] = position[a], position[a]
-        pose[3, a] = 0.0
+        pose[3, a], point[a] = 0.0, position[a]
         for b in range(3):
             pose[a, b] = rotation[a, b]
+            point[a] += rotation[a, b] * offset[b]
     pose[3, 3] = 1.0
     for f in range(joints + 1):
-        x, y, z = position[0] - origins[f, 0], position[1] - origins[f, 1], position[2] - origins[f, 2]
+        x, y, z = point[0] - origins[f, 0], point[1] - origins[f, 1], point[2] - origins[f, 2]
         if f == joints:
             before[:, :] = rotation
         else:
@@ -133,5 +137,5 @@ def _all_frame_rows(chain, unturned, moved):
     poses, rows = np.empty((count, 4, 4)), np.empty((count, 6, 6 * (joints + 1)))
     jacobian, tilted = np.empty((count, 6, joints)), np.empty((count, 6, joints, 2))
     for i in range(count):
-        frame_rows(chain, unturned, moved[i], poses[i], rows[i], jacobian[i], tilted[i])
+        frame_rows(chain, unturned, np.zeros(3), moved[i], poses[i], rows[i], jacobian[i], tilted[i])
     return poses, rows, jacobian, tilted

@@ -33,6 +33,10 @@ class Samples(NamedTuple):
         Standard deviations of the priors; ``kernel_scales`` (J,) of the kernel term.
     precision : (m, m)
         Inverse of the centers' kernel matrix.
+    offset : (3,)
+        What is measured, in the tip's frame.
+    measuring : (9, S)
+        Shift and turn of the measuring frame, in the base frame, and shift of what is measured, in the tip's.
     """
 
     chain: Chain
@@ -43,6 +47,8 @@ class Samples(NamedTuple):
     scales: Array
     kernel_scales: Array
     precision: Array
+    offset: Array
+    measuring: Array
 
 
 @allocating_vectorised
@@ -73,7 +79,7 @@ def _spread(samples, q, displacements, full):
     jacobian, tilted = np.empty((6, joints)), np.empty((6, joints, 2))
     row, moving = np.empty((3, samples.scales.shape[0])), np.empty((3, joints))
     displace(corrections, q, motions, np.empty((0, 3, 0)))
-    frame_rows(chain, samples.unturned, motions, pose, frames, jacobian, tilted)
+    frame_rows(chain, samples.unturned, samples.offset, motions, pose, frames, jacobian, tilted)
     periodic_terms(corrections.rates, q, harmonics, terms)
     gravity_moments(corrections.bodies, q, moments, slopes)
     prior, kernel_prior, coverage = 0.0, 0.0, 1.0
@@ -96,6 +102,7 @@ def _spread(samples, q, displacements, full):
             prior += (row[a, p] * samples.scales[p]) ** 2
         for s in range(displacements.shape[1]):
             displacements[a, s] = 0.0
+    _add_measuring(samples, pose, displacements)
     _add_products(row, samples.deviations, displacements)
     if corrections.centers.shape[1] > 0:
         feature, sums = np.empty(2 * joints), np.empty((joints, displacements.shape[1]))
@@ -111,7 +118,7 @@ def _spread(samples, q, displacements, full):
 
 @entry
 def spreads(kept, configurations):
-    """Displacements (n, 3, S) of the tool [m] at configurations (n, J), and coverages (n,) of the kernel term.
+    """Displacements (n, 3, S) of what is measured [m] at configurations (n, J), and coverages (n,) of the kernel term.
 
     Without the variance that the kernel term has between its centers; the coverage says how much of it that is.
     """
@@ -143,6 +150,23 @@ def supports(kept, configurations):
         out[i, 0] = 1.0 - np.sqrt(min(left / max(prior + kernel_prior, 1e-300), 1.0))
         out[i, 1], out[i, 2] = coverage, np.sqrt(left)
     return out
+
+
+@allocating
+def _add_measuring(samples, pose, displacements):
+    """Add what is not known of measuring frame and tool."""
+    point, moves = np.empty(3), samples.measuring
+    for a in range(3):
+        point[a] = pose[a, 3]
+        for k in range(3):
+            point[a] += pose[a, k] * samples.offset[k]
+    for a in range(3):
+        b, c = (a + 1) % 3, (a + 2) % 3
+        for s in range(moves.shape[1]):
+            value = moves[a, s] + moves[3 + b, s] * point[c] - moves[3 + c, s] * point[b]
+            for k in range(3):
+                value += pose[a, k] * moves[6 + k, s]
+            displacements[a, s] += value
 
 
 @allocating_vectorised

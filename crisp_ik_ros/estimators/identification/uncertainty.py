@@ -35,6 +35,10 @@ class Uncertainty:
         Standard deviations of the priors.
     samples : (P, S)
         Deviations of the parameters, drawn from the posterior.
+    measuring : (12, S)
+        The same of measuring frame and tool, as the normal equations have them; 0 where both are known.
+    frame, tool : (4, 4)
+        The base in the measuring frame; what is measured, in the tip's frame.
     factor : float
         What the deviations are multiplied by to fit the errors on held-out samples.
     misfit : float
@@ -48,6 +52,9 @@ class Uncertainty:
     parameters: Array
     scales: Array
     samples: Array
+    measuring: Array
+    frame: Array
+    tool: Array
     factor: float = 1.0
     misfit: float = 0.0
     amid: float = np.inf
@@ -58,7 +65,10 @@ class Uncertainty:
         scales = np.concatenate([fit.scales, fit.nuisance])
         draws = np.random.default_rng(random_state).standard_normal((len(scales), SAMPLES))
         samples = scales[:, None] * solve_triangular(fit.posterior(), draws, lower=True, trans="T")
-        return cls(fit.layout, fit.parameters, fit.scales, samples[: len(fit.scales)], 1.0, misfit)
+        count = len(fit.scales)
+        return cls(
+            fit.layout, fit.parameters, fit.scales, samples[:count], samples[count:], fit.frame, fit.tool, 1.0, misfit
+        )  # fmt: skip
 
     @cached_property
     def robot(self) -> RobotModel:
@@ -74,7 +84,9 @@ class Uncertainty:
         layout = self.layout
         joints, centers, plain = layout.dof, layout.centers, layout.parametric
         kernel, basis = np.zeros((joints, 0, self.samples.shape[1])), np.zeros((0, 0))
-        scales = np.zeros(joints)
+        scales, back = np.zeros(joints), self.frame[:3, :3].T
+        # Seen from the base, which is where the tool is.
+        moves = np.concatenate([back @ self.measuring[:3], back @ self.measuring[3:6], self.measuring[6:9]])
         if layout.kernel is not None:
             basis = layout.kernel.basis
             kernel = basis @ self.samples[plain:].reshape(joints, centers, -1)
@@ -82,7 +94,7 @@ class Uncertainty:
         return Samples(
             self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
             np.ascontiguousarray(self.samples[:plain]), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
-            scales, np.ascontiguousarray(basis @ basis.T),
+            scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -90,7 +102,10 @@ class Uncertainty:
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
 
     def covariances(self, configurations: Array) -> Array:
-        """What is not known of the tool's position at configurations (n, J): (n, 3, 3), base frame [m^2]."""
+        """What is not known of the position at configurations (n, J): (n, 3, 3), along the base frame's axes [m^2].
+
+        It is the position that is measured: where frame or tool are unknown, that of the marker in the measuring frame.
+        """
         displacements, coverages = spreads(self._kept, configurations)
         covariances = displacements @ displacements.transpose(0, 2, 1) / displacements.shape[2]
         if self.layout.centers:
