@@ -20,7 +20,7 @@ def test_every_command_of_crisp_ik_in_the_readme_exists():
     from crisp_ik_ros.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
-    used = set(re.findall(r"crisp-ik ([a-z]+)", README))
+    used = set(re.findall(r"crisp-ik ([a-z][a-z-]*)", README))
     assert used and used <= commands
 
 

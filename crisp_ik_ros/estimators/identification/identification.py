@@ -29,7 +29,9 @@ SETTLED = 0.01
 # Halvings of a step that makes things worse.
 HALVINGS = 6
 # Noise is at least this part of its prior: data of a simulator has none.
-LEAST_NOISE = 1e-4
+LEAST_NOISE = 1e-3
+# Added to the diagonal of the normal equations, as parts of their largest element, until they can be solved.
+JITTERS = (0.0, 1e-15, 1e-13, 1e-11)
 # No scale gets smaller than this part of its prior, or larger than its inverse.
 LEAST_SCALE = 1e-3
 # Standard deviations of an unknown measuring frame and tool: so much as any are (translation [m], rotation [rad]).
@@ -249,11 +251,15 @@ def log_evidence(fit: Fit, data: Measurements) -> float:
 def _factor(hessian: Array, scales: Array) -> Array:
     """Cholesky factor (C, C), lower, of the precision in units of the prior scales."""
     precision = scales[:, None] * hessian * scales
-    precision[np.diag_indices_from(precision)] += 1.0
-    try:
-        return cho_factor(precision, lower=True, overwrite_a=True, check_finite=False)[0]
-    except np.linalg.LinAlgError as error:
-        raise RegressionError(f"the parameters cannot be identified: {error}") from error
+    # Data without noise determines so much that the priors of the rest are lost in rounding.
+    for jitter in JITTERS:
+        trial = precision.copy()
+        trial[np.diag_indices_from(trial)] += 1.0 + jitter * float(np.max(np.diag(precision)))
+        try:
+            return cho_factor(trial, lower=True, overwrite_a=True, check_finite=False)[0]
+        except np.linalg.LinAlgError:
+            continue
+    raise RegressionError("the parameters cannot be identified: their normal equations are singular")
 
 
 def _inverse(lower: Array) -> Array:
