@@ -35,6 +35,8 @@ LEAST_SCALE = 1e-3
 # Standard deviations of an unknown measuring frame and tool: so much as any are (translation [m], rotation [rad]).
 UNKNOWN = (10.0, 10.0)
 KNOWN = 1e-9
+# Multiples of the rounding error that are added to a precision which without is not positive definite.
+GUARDS = (0.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -249,11 +251,16 @@ def log_evidence(fit: Fit, data: Measurements) -> float:
 def _factor(hessian: Array, scales: Array) -> Array:
     """Cholesky factor (C, C), lower, of the precision in units of the prior scales."""
     precision = scales[:, None] * hessian * scales
-    precision[np.diag_indices_from(precision)] += 1.0
-    try:
-        return cho_factor(precision, lower=True, overwrite_a=True, check_finite=False)[0]
-    except np.linalg.LinAlgError as error:
-        raise RegressionError(f"the parameters cannot be identified: {error}") from error
+    # Next to what noise-free data says of large errors, the priors are as small as the rounding.
+    rounding = np.finfo(float).eps * float(np.max(np.diag(precision)))
+    for guard in GUARDS:
+        guarded = precision.copy()
+        guarded[np.diag_indices_from(guarded)] += 1.0 + guard * rounding
+        try:
+            return cho_factor(guarded, lower=True, overwrite_a=True, check_finite=False)[0]
+        except (np.linalg.LinAlgError, ValueError):
+            continue
+    raise RegressionError("the parameters cannot be identified: their precision is not positive definite")
 
 
 def _inverse(lower: Array) -> Array:
