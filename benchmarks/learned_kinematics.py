@@ -94,6 +94,8 @@ def run(
             estimator.fit(data)
         seconds = time.perf_counter() - begin
         count = 0 if data is None else len(data)
+        if isinstance(estimator, KinematicCalibration):
+            estimator = ModelBasedIK(estimator.robot_, timeout=TIMEOUT)
         judged = _judge(arm, estimator, poses)
         rows.append({"method": method, "case": case, "count": count, "seed": seed, "fit_s": seconds, **judged})
         steps()
@@ -104,7 +106,7 @@ def run(
         measure("nominal", "poses", seed, arm, ModelBasedIK(robot, timeout=TIMEOUT))
         for count in counts:
             data = arm.measure(count, seed)
-            measure("calibration", "poses", seed, arm, KinematicCalibration(robot, timeout=TIMEOUT), data)
+            measure("calibration", "poses", seed, arm, KinematicCalibration(robot), data)
             served["learned"] = _learned(robot)
             measure("learned", "poses", seed, arm, served["learned"], data)
         for case in list(CASES)[1:]:
@@ -115,7 +117,7 @@ def run(
             measure("learned", case, seed, own, _learned(robot, "unknown" if unknown else "known"), data)
         coupled = make_arm(seed, coupled=True)
         data = coupled.measure(max(other, counts[-1] // 2), seed)
-        measure("calibration", "coupled", seed, coupled, KinematicCalibration(robot, timeout=TIMEOUT), data)
+        measure("calibration", "coupled", seed, coupled, KinematicCalibration(robot), data)
         measure("learned_no_kernel", "coupled", seed, coupled, _learned(robot, kernel="none"), data)
         served["learned_kernel"] = _learned(robot)
         measure("learned", "coupled", seed, coupled, served["learned_kernel"], data)
@@ -154,8 +156,10 @@ def _judge(arm: MeasuredArm, estimator: InverseKinematics, count: int) -> dict[s
     """Put the real arm where an estimator says, for poses that its marker can have, and see how far off that is."""
     q = arm.nominal.random_configurations(count, np.random.default_rng(TEST_SEED))
     wanted = arm.marker_poses(q)
-    learned = isinstance(estimator, LearnedKinematics)
-    answers = estimator.solve_many(estimator.tip_poses(wanted) if learned else wanted)
+    if isinstance(estimator, LearnedKinematics):
+        answers = estimator.solve_many(estimator.tip_poses(wanted))
+    else:
+        answers = estimator.solve_many(wanted)
     distances, angles = tool_errors(wanted, arm.marker_poses(answers.configurations))
     found: dict[str, Any] = {
         "solved": float(answers.success.mean()),
@@ -164,7 +168,7 @@ def _judge(arm: MeasuredArm, estimator: InverseKinematics, count: int) -> dict[s
         "max_mm": 1e3 * float(distances.max()),
         "median_mrad": 1e3 * float(np.median(angles)),
     }
-    if learned:
+    if isinstance(estimator, LearnedKinematics):
         # What it believes of the poses that it says it has solved.
         bounds = estimator.predicted_error(answers.configurations)
         found |= {
