@@ -68,13 +68,6 @@ def rotation_logarithm(rotation: ArrayLike) -> Array:
     return Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_rotvec().reshape(*rotation.shape[:-2], 3)
 
 
-def nearest_rotation(matrix: ArrayLike) -> Array:
-    """Rotation (3, 3) nearest a matrix in the Frobenius norm: of U S V^T it is U diag(1, 1, +-1) V^T (Kabsch 1976)."""
-    left, _, right = np.linalg.svd(np.asarray(matrix, dtype=float))
-    sign = 1.0 if np.linalg.det(left @ right) > 0.0 else -1.0
-    return (left * (1.0, 1.0, sign)) @ right
-
-
 def make_pose(position: ArrayLike, rotation: ArrayLike) -> Array:
     """Poses (..., 4, 4) from positions (..., 3) [m] and rotation matrices (..., 3, 3)."""
     position = np.asarray(position, dtype=float)

@@ -35,7 +35,7 @@ class Distance(NamedTuple):
     sd: float = 1e-4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fields:
     """Everything that a dataset holds.
 

@@ -8,8 +8,9 @@ from itertools import combinations
 
 import numpy as np
 
-from crisp_ik_ros.datasets.fields import POSE
-from crisp_ik_ros.datasets.rough_fit import Freedom, Measurements, fit_robot, unknowns
+from crisp_ik_ros.datasets.dataset import POSE
+from crisp_ik_ros.datasets.measurements import Measurements
+from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, invert_pose, matrix_from_quaternion, quaternion_from_matrix
 
@@ -30,7 +31,7 @@ HELPS, STEP_HELPS = 3.0, 1.2
 # Remedies that are tried together, and iterations of a fit that tries one.
 TOGETHER, QUICK = 3, 8
 # Joints are taken to be in degrees without a look at poses where this share of samples is farther from zero than that
-# many turns [rad], and all are within the limits once converted.
+# many turns [rad], and none is once converted.
 FAR_SHARE, FAR, FAR_ENDLESS = 0.05, 2.2 * np.pi, 8.0 * np.pi
 # Units of length that were meant by a metre, and how much farther the robot's tool may move than what was measured.
 SPREADS_DIFFER = 3.0
@@ -95,7 +96,7 @@ def undo_mistakes(robot: RobotModel, data: Measurements, lever: float, spread: f
     for remedy in found:
         data = remedy.undo(data)
     free = most_freedom(robot, data)
-    few = data.taken(_some_rows(data))
+    few = data.taken(some_rows(data, TRIED))
     bad = min(BAD_OF_REACH[free] * robot.reach, BAD_OF_SPREAD[free] * spread)
     begin = size = fit_robot(robot, few, free, lever).size
     tried: list[Remedy] = []
@@ -123,8 +124,8 @@ def most_freedom(robot: RobotModel, data: Measurements) -> Freedom:
     return next(free for free in FREEDOMS if data.numbers >= 2 * unknowns(robot, free, data))
 
 
-def _some_rows(data: Measurements, seed: int = 0) -> np.ndarray:
-    """Rows to try the remedies on: at random, but several of each common point."""
+def some_rows(data: Measurements, count: int, seed: int = 0) -> np.ndarray:
+    """Rows to fit to, about ``count`` of them: at random, but several of each common point that is among them."""
     rng = np.random.default_rng(seed)
     singles = np.flatnonzero(data.points < 0)
     units = [singles[i : i + 1] for i in range(len(singles))]
@@ -132,7 +133,7 @@ def _some_rows(data: Measurements, seed: int = 0) -> np.ndarray:
         units.append(rng.permutation(np.flatnonzero(data.points == point))[:TRIED_OF_POINT])
     chosen: list[np.ndarray] = []
     for i in rng.permutation(len(units)):
-        if sum(map(len, chosen)) >= TRIED:
+        if sum(map(len, chosen)) >= count:
             break
         chosen.append(units[i])
     return np.sort(np.concatenate(chosen))
@@ -143,7 +144,7 @@ def _evident(robot: RobotModel, data: Measurements) -> Iterator[Remedy]:
     turning = ~robot.chain.prismatic
     far = np.any(turning & (np.abs(data.configurations) > np.where(robot.continuous, FAR_ENDLESS, FAR)), axis=1)
     in_radians = _scaled_joints(data, turning, np.deg2rad(1.0)).configurations
-    if far.mean() > FAR_SHARE and robot.within_limits(in_radians, 0.1).all():
+    if far.mean() > FAR_SHARE and np.abs(in_radians[:, turning]).max() < FAR:
         yield _degrees(turning, int(far.sum()))
 
 
@@ -151,7 +152,8 @@ def _possible(robot: RobotModel, data: Measurements, used: set[str], spread: flo
     """Mistakes that only the poses can show; of those that were found already, the ones that can be made twice."""
     names = robot.joint_names
     turning = ~robot.chain.prismatic
-    if "degrees for radians" not in used and turning.any():
+    # Taken as degrees, hardly anything moves: of common points any robot makes little of that.
+    if "degrees for radians" not in used and turning.any() and data.measured.any():
         yield _degrees(turning, 0)
     if not used & {f"{unit} for metres" for unit in LENGTHS}:
         measured = spread_of(data.poses[data.measured, :3, 3]) if data.measured.any() else 0.0

@@ -27,10 +27,12 @@ from crisp_ik_ros.estimators.identification.validation import (
     assign_folds,
     cross_validate,
     summary,
+    typical_error,
 )
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
+from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.corrections import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import BLENDED, CORRECTED, LEARNED, NOMINAL, SOURCE, SUPPORT, Answers
@@ -42,6 +44,9 @@ FEWEST = 8
 ITERATIONS = 50
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
+# Part of the noise that is not the measurement's but the arm's, and so the tool's error. With none, the bounds held for
+# 71 to 95 % of the poses of simulated arms (300 samples); with this, for 93 to 100 %.
+MISFIT = 0.4
 # A kernel term's centers are near from this coverage.
 NEAR = 0.5
 
@@ -166,6 +171,10 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             When nothing can be identified.
         """
         priors = self._check_hyperparameters()
+        with limit_threads(0.0):
+            return self._fit(dataset, priors, progress)
+
+    def _fit(self, dataset: Dataset, priors: Priors, progress: Progress | None) -> LearnedKinematics:
         if len(dataset) < FEWEST:
             raise DatasetError(f"got {len(dataset)} samples, expected at least {FEWEST}; 50 or more identify an arm")
         rows = np.arange(len(dataset))
@@ -182,13 +191,20 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         # Once the frames are known, so are the lever arms of gravity.
         fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
         fit = identify(fit, data, priors, ITERATIONS)
+        folds, method = assign_folds(data, dataset.locations, self.random_state)
+        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 60, 70))
         evidence = {"none": fit.evidence}
         if self.kernel == "auto":
-            fit, evidence = choose_kernel(
-                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 60, 80)
+            richer, evidence = choose_kernel(
+                fit, data, priors, self.length_scales, self.centers, self.random_state, _part(progress, 70, 90)
             )
-        folds, method = assign_folds(data, dataset.locations, self.random_state)
-        validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 80, 100))
+            if richer is not fit:
+                other = cross_validate(
+                    richer, data, folds, method, nominal, self.random_state, _part(progress, 90, 100)
+                )  # fmt: skip
+                # What explains the data better must also be right where there is none.
+                if not typical_error(other, fit.weights) >= typical_error(validation, fit.weights):
+                    fit, validation = richer, other
         # Only now, that nothing can fail, does the estimator change.
         self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
         self._uncertainty = _uncertainty(fit, data, validation, self.random_state)
@@ -216,13 +232,13 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             Before ``fit``.
         """
         q = self.robot.check_configuration(configurations)
-        bounds = self._fitted().bounds(self.robot_, q.reshape(-1, self.dof))
+        bounds = self._fitted().bounds(q.reshape(-1, self.dof))
         return bounds.reshape(q.shape[:-1])
 
     def support(self, configurations: ArrayLike) -> Array:
         """How much of what was unknown of the tool's position the data has told: 0 (nothing) to 1, shape (...)."""
         q = self.robot.check_configuration(configurations)
-        return self._fitted().supports(self.robot_, q.reshape(-1, self.dof))[0].reshape(q.shape[:-1])
+        return self._fitted().supports(q.reshape(-1, self.dof))[:, 0].reshape(q.shape[:-1])
 
     def measured_poses(self, configurations: ArrayLike) -> Array:
         """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
@@ -252,12 +268,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def _answers(self, *arguments: Any) -> Answers | None:
         answers = super()._answers(*arguments)
         if answers is not None and hasattr(self, "robot_"):
-            rows = answers.rows
-            support, coverage = self._uncertainty.supports(self.robot_, np.ascontiguousarray(rows[:, : self.dof]))
-            rows[:, self.dof + SUPPORT] = support
-            source = np.where(coverage >= NEAR, LEARNED, CORRECTED)
-            source = np.where(support < FULL_SUPPORT, BLENDED, source)
-            rows[:, self.dof + SOURCE] = np.where(support < LEAST_SUPPORT, NOMINAL, source)
+            for row, (support, coverage) in zip(answers.rows, self._uncertainty.supports(answers.rows), strict=True):
+                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, coverage)
         return answers
 
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
@@ -302,17 +314,27 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         return priors
 
 
+def _source(support: float, coverage: float) -> int:
+    """What an answer rests on, as its code."""
+    if support < LEAST_SUPPORT:
+        return NOMINAL
+    if support < FULL_SUPPORT:
+        return BLENDED
+    return LEARNED if coverage >= NEAR else CORRECTED
+
+
 def _uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:
     """Uncertainty of a fit, calibrated on its held-out samples."""
     noise = fit.factors[0] * data.noise[:, 0]
-    # What was measured with a known noise, and is off by more, no parameter explains.
-    misfit = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
+    # What was measured with a known noise, and is off by more, no parameter explains; and part of any noise.
+    excess = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
+    misfit = max(excess, MISFIT * float(np.median(noise)))
     found = Uncertainty.of(fit, misfit, random_state)
     usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
     if usable.sum() < FEWEST:
         return found
     factor = calibrate(validation.covariances[usable], validation.position[usable], noise[usable])
-    return replace(found, factor=factor)
+    return replace(found, factor=max(factor, 1.0))
 
 
 def _part(progress: Progress | None, begin: int, end: int) -> Progress | None:

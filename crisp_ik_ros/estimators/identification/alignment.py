@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from crisp_ik_ros.datasets.averages import nearest_rotation
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
 from crisp_ik_ros.estimators.identification.measurements import Measurements
-from crisp_ik_ros.transforms import Array, nearest_rotation, rotation_logarithm
+from crisp_ik_ros.transforms import Array, rotation_logarithm
 
 # Rounds of the alternation between frame and tool where only positions are measured.
 ROUNDS = 200

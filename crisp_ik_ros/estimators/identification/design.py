@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crisp_ik_ros.compiled import entry
+from crisp_ik_ros.compiled import allocating, entry
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.robots.corrections import (
     all_gravity_moments,
@@ -57,7 +57,7 @@ class Design:
     def __init__(self, layout: Layout, parameters: Array, configurations: Array, joints: Joints, robot: RobotModel):
         unturned = np.ascontiguousarray(layout.turns(parameters).transpose(0, 2, 1))
         moved = motions(robot.chain.corrections, configurations)
-        self.poses, frames, jacobian = _frame_rows(robot.chain, unturned, moved)
+        self.poses, frames, jacobian, tilted = _all_frame_rows(robot.chain, unturned, moved)
         count = len(configurations)
         self.rows = np.empty((count, 6, layout.parametric))
         self.rows[:, :, : layout.geometric] = frames
@@ -65,8 +65,7 @@ class Design:
         terms = joints.terms
         self.rows[:, :, where["scale"]] = jacobian * terms[:, None, :, 0]
         self.rows[:, :, where["harmonics"]] = (jacobian[:, :, :, None] * terms[:, None, :, 1:]).reshape(count, 6, -1)
-        bending = frames.reshape(count, 6, -1, 6)[:, :, : layout.dof, 3:].copy()
-        bending[:, :, :, 2] = jacobian
+        bending = np.concatenate([tilted, jacobian[:, :, :, None]], axis=3)
         self.rows[:, :, where["compliance"]] = (bending * joints.moments[:, None]).reshape(count, 6, -1)
         self.motions = jacobian * layout.units
 
@@ -80,50 +79,63 @@ class Design:
         return moved
 
 
-@entry
-def _frame_rows(chain, unturned, moved):
-    """Tip poses (n, 4, 4), derivatives with the frames (n, 6, 6 (J + 1)), and with the joints' motion (n, 6, J)."""
-    count, joints = moved.shape[:2]
-    poses, rows = np.zeros((count, 4, 4)), np.zeros((count, 6, 6 * (joints + 1)))
-    jacobian = np.zeros((count, 6, joints))
+@allocating
+def frame_rows(chain, unturned, moved, pose, rows, jacobian, tilted):
+    """Write the tip's pose (4, 4), and its motion with frames (6, 6 (J + 1)), joints (6, J) and tilts (6, J, 2)."""
+    joints = moved.shape[0]
     rotation, position = np.empty((3, 3)), np.empty(3)
     # Where the frames are, and the axes of tilts: x before any, y between the two.
     axes, origins, tilts = np.empty((joints, 3)), np.empty((joints + 1, 3)), np.empty((joints, 2, 3))
-    after = np.empty((joints + 1, 3, 3))
-    for i in range(count):
-        corrected_walk(chain, moved[i], rotation, position, axes, origins[:joints], tilts)
-        for a in range(3):
-            poses[i, a, 3], origins[joints, a] = position[a], position[a]
-            for b in range(3):
-                poses[i, a, b], after[joints, a, b] = rotation[a, b], rotation[a, b]
-        poses[i, 3, 3] = 1.0
-        for f in range(joints):
+    before = np.empty((3, 3))
+    corrected_walk(chain, moved, rotation, position, axes, origins[:joints], tilts)
+    for a in range(3):
+        pose[a, 3], origins[joints, a] = position[a], position[a]
+        pose[3, a] = 0.0
+        for b in range(3):
+            pose[a, b] = rotation[a, b]
+    pose[3, 3] = 1.0
+    for f in range(joints + 1):
+        x, y, z = position[0] - origins[f, 0], position[1] - origins[f, 1], position[2] - origins[f, 2]
+        if f == joints:
+            before[:, :] = rotation
+        else:
             # Frame before its tilts: x is known, z has only been turned about x and y.
-            c, s = np.cos(moved[i, f, 0]), np.sin(moved[i, f, 0])
-            x, y = tilts[f, 0], tilts[f, 1]
+            c, s = np.cos(moved[f, 0]), np.sin(moved[f, 0])
+            u, v = tilts[f, 0], tilts[f, 1]
             for a in range(3):
                 b, d = (a + 1) % 3, (a + 2) % 3
-                z = x[b] * y[d] - x[d] * y[b]
-                after[f, a, 0], after[f, a, 1], after[f, a, 2] = x[a], c * y[a] - s * z, s * y[a] + c * z
-        for f in range(joints + 1):
-            x, y, z = position[0] - origins[f, 0], position[1] - origins[f, 1], position[2] - origins[f, 2]
-            for b in range(3):
-                ax, ay, az = after[f, 0, b], after[f, 1, b], after[f, 2, b]
-                column = 6 * f + 3 + b
-                rows[i, 0, column], rows[i, 1, column] = ay * z - az * y, az * x - ax * z
-                rows[i, 2, column] = ax * y - ay * x
-                for a in range(3):
-                    rows[i, 3 + a, column] = after[f, a, b]
-                    total = 0.0
-                    for k in range(3):
-                        total += after[f, a, k] * unturned[f, k, b]
-                    rows[i, a, 6 * f + b] = total
-            if f < joints:
-                ax, ay, az = axes[f, 0], axes[f, 1], axes[f, 2]
-                if chain.prismatic[f]:
-                    jacobian[i, 0, f], jacobian[i, 1, f], jacobian[i, 2, f] = ax, ay, az
-                else:
-                    jacobian[i, 0, f], jacobian[i, 1, f] = ay * z - az * y, az * x - ax * z
-                    jacobian[i, 2, f] = ax * y - ay * x
-                    jacobian[i, 3, f], jacobian[i, 4, f], jacobian[i, 5, f] = ax, ay, az
-    return poses, rows, jacobian
+                w = u[b] * v[d] - u[d] * v[b]
+                before[a, 0], before[a, 1], before[a, 2] = u[a], c * v[a] - s * w, s * v[a] + c * w
+        for b in range(3):
+            ax, ay, az = before[0, b], before[1, b], before[2, b]
+            column = 6 * f + 3 + b
+            rows[0, column], rows[1, column], rows[2, column] = ay * z - az * y, az * x - ax * z, ax * y - ay * x
+            for a in range(3):
+                rows[3 + a, column] = before[a, b]
+                total = 0.0
+                for k in range(3):
+                    total += before[a, k] * unturned[f, k, b]
+                rows[a, 6 * f + b] = total
+                rows[3 + a, 6 * f + b] = 0.0
+        if f == joints:
+            break
+        for b in range(3):
+            axis = axes[f] if b == 2 else tilts[f, b]
+            ax, ay, az = axis[0], axis[1], axis[2]
+            out = jacobian[:, f] if b == 2 else tilted[:, f, b]
+            if b == 2 and chain.prismatic[f]:
+                out[0], out[1], out[2], out[3], out[4], out[5] = ax, ay, az, 0.0, 0.0, 0.0
+            else:
+                out[0], out[1], out[2] = ay * z - az * y, az * x - ax * z, ax * y - ay * x
+                out[3], out[4], out[5] = ax, ay, az
+
+
+@entry
+def _all_frame_rows(chain, unturned, moved):
+    """Write ``frame_rows`` of n configurations: poses (n, 4, 4), rows, motion of joints, and tilts."""
+    count, joints = moved.shape[:2]
+    poses, rows = np.empty((count, 4, 4)), np.empty((count, 6, 6 * (joints + 1)))
+    jacobian, tilted = np.empty((count, 6, joints)), np.empty((count, 6, joints, 2))
+    for i in range(count):
+        frame_rows(chain, unturned, moved[i], poses[i], rows[i], jacobian[i], tilted[i])
+    return poses, rows, jacobian, tilted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -78,18 +79,18 @@ class Layout:
         """Number of joints J."""
         return self.robot.dof
 
-    @property
+    @cached_property
     def rates(self) -> Array:
         """Angle of the periodic functions a joint's position: a prismatic joint's range is half a turn."""
         span = np.where(self.robot.upper > self.robot.lower, self.robot.upper - self.robot.lower, 1.0)
         return np.where(self.robot.chain.prismatic, np.pi / span, 1.0)
 
-    @property
+    @cached_property
     def units(self) -> Array:
         """What a parameter of the size of a radian is to each joint [rad or m]."""
         return np.where(self.robot.chain.prismatic, METRES_PER_RADIAN, 1.0)
 
-    @property
+    @cached_property
     def middles(self) -> Array:
         """Positions (J,) at which a wrong scale does nothing."""
         return 0.5 * (self.robot.lower + self.robot.upper)
@@ -220,7 +221,6 @@ class Layout:
             corrected.append(
                 ChainJoint(f"{last.name}_tip_correction", "fixed", last.child_link, shifts[-1], np.array([1.0, 0, 0]))
             )
-            corrected[-1] = replace(corrected[-1], origin=align @ shifts[-1] @ align.T)
         else:
             corrected[-1] = replace(last, origin=last.origin @ shifts[-1])
         return tuple(corrected)

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
 from scipy.special import chdtri
 
-from crisp_ik_ros.estimators.identification.design import Design, Joints
 from crisp_ik_ros.estimators.identification.identification import Fit
 from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.estimators.identification.spread import Samples, spreads, supports
+from crisp_ik_ros.estimators.knowledge import KeptKnowledge, keep
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
 # Samples of the posterior: a standard deviation from so many is right to 7 %.
 SAMPLES = 64
-# Configurations worked on at a time.
-BLOCK = 512
 # Chance that the tool is farther off than the bound.
 BEYOND = 0.05
 
@@ -50,60 +52,63 @@ class Uncertainty:
     @classmethod
     def of(cls, fit: Fit, misfit: float, random_state: int) -> Uncertainty:
         """Draw samples from the posterior of a fit."""
-        from scipy.linalg import solve_triangular
-
         scales = np.concatenate([fit.scales, fit.nuisance])
         draws = np.random.default_rng(random_state).standard_normal((len(scales), SAMPLES))
         samples = scales[:, None] * solve_triangular(fit.posterior(), draws, lower=True, trans="T")
         return cls(fit.layout, fit.parameters, fit.scales, samples[: len(fit.scales)], 1.0, misfit)
 
-    def covariances(self, robot: RobotModel, configurations: Array) -> tuple[Array, Array, Array]:
-        """What is not known of the tool at configurations (n, J) of the identified robot.
+    @cached_property
+    def robot(self) -> RobotModel:
+        """The identified robot."""
+        return self.layout.robot_with(self.parameters)
 
-        Returns
-        -------
-        covariances : (n, 3, 3)
-            Of the tool's position, base frame [m^2].
-        priors : (n,)
-            Traces of the same before there was data [m^2].
-        coverages : (n,)
-            0 to 1: how near the kernel term's centers are; 1 where there is no such term.
-        """
-        parts = [
-            self._block(robot, configurations[begin : begin + BLOCK]) for begin in range(0, len(configurations), BLOCK)
-        ]
-        covariances, priors, coverages = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return covariances, priors, coverages
+    @cached_property
+    def _kept(self) -> KeptKnowledge:
+        return keep(self._for_compiled_code)
 
-    def _block(self, robot: RobotModel, configurations: Array) -> tuple[Array, Array, Array]:
+    @cached_property
+    def _for_compiled_code(self) -> Samples:
         layout = self.layout
-        joints = Joints(layout, configurations)
-        design = Design(layout, self.parameters, configurations, joints, robot)
-        spread = design.displacements(joints, layout, self.samples)[:, :3]
-        covariances = spread @ spread.transpose(0, 2, 1) / self.samples.shape[1]
-        priors = ((design.rows[:, :3] * self.scales[: layout.parametric]) ** 2).sum(axis=(1, 2))
-        coverages = np.ones(len(configurations))
-        if layout.centers:
-            sizes = self.scales[layout.parametric :: layout.centers] ** 2
-            lengths = (design.motions[:, :3] ** 2).sum(axis=1)
-            coverages = np.minimum((joints.rows**2).sum(axis=1), 1.0)
-            # Between the centers the term has its prior.
-            moving = design.motions[:, :3] * np.sqrt(sizes)
-            unseen = (1.0 - coverages)[:, None, None]
-            covariances = covariances + unseen * (moving @ moving.transpose(0, 2, 1))
-            priors = priors + lengths @ sizes
-        return covariances, priors, coverages
+        joints, centers, plain = layout.dof, layout.centers, layout.parametric
+        kernel, basis = np.zeros((joints, 0, self.samples.shape[1])), np.zeros((0, 0))
+        scales = np.zeros(joints)
+        if layout.kernel is not None:
+            basis = layout.kernel.basis
+            kernel = basis @ self.samples[plain:].reshape(joints, centers, -1)
+            scales = self.scales[plain::centers].copy()
+        return Samples(
+            self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
+            np.ascontiguousarray(self.samples[:plain]), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
+            scales, np.ascontiguousarray(basis @ basis.T),
+        )  # fmt: skip
 
-    def bounds(self, robot: RobotModel, configurations: Array) -> Array:
+    def __getstate__(self) -> dict[str, Any]:
+        # For copies and pickles, which cannot have what compiled code holds.
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def covariances(self, configurations: Array) -> Array:
+        """What is not known of the tool's position at configurations (n, J): (n, 3, 3), base frame [m^2]."""
+        displacements, coverages = spreads(self._kept, configurations)
+        covariances = displacements @ displacements.transpose(0, 2, 1) / displacements.shape[2]
+        if self.layout.centers:
+            # Between the centers the term has its prior.
+            scales = self.layout.units * self._for_compiled_code.kernel_scales
+            moving = self.robot.jacobian(configurations)[:, :3] * scales
+            covariances += (1.0 - coverages)[:, None, None] * (moving @ moving.transpose(0, 2, 1))
+        return covariances
+
+    def bounds(self, configurations: Array) -> Array:
         """Distances (n,) [m] that the tool's position is within, with 95 % probability, of the identified robot's."""
-        covariances, _, _ = self.covariances(robot, configurations)
+        covariances = self.covariances(configurations)
         return error_bounds(self.factor**2 * covariances + self.misfit**2 * np.eye(3))
 
-    def supports(self, robot: RobotModel, configurations: Array) -> tuple[Array, Array]:
-        """Support and coverage (n,), 0 to 1: how much of what was unknown of the tool's position the data has told."""
-        covariances, priors, coverages = self.covariances(robot, configurations)
-        left = np.trace(covariances, axis1=1, axis2=2) / np.maximum(priors, 1e-300)
-        return 1.0 - np.sqrt(np.clip(left, 0.0, 1.0)), coverages
+    def supports(self, configurations: Array) -> Array:
+        """Support and coverage (n, 2) at configurations (n, J), or of rows that begin with them; both 0 to 1.
+
+        The support is how much of what was unknown of the tool's position the data has told; the coverage how near the
+        kernel term's centers are, and 1 where there is no such term.
+        """
+        return supports(self._kept, configurations)
 
 
 def error_bounds(covariances: Array) -> Array:
@@ -114,8 +119,9 @@ def error_bounds(covariances: Array) -> Array:
     """
     means = np.trace(covariances, axis1=1, axis2=2)
     squares = (covariances**2).sum(axis=(1, 2))
-    freedom = means**2 / np.maximum(squares, 1e-300)
-    return np.sqrt(means * chdtri(freedom, BEYOND) / np.maximum(freedom, 1e-300))
+    # Between 1 (along a line) and 3, but where nothing is unknown at all.
+    freedom = np.maximum(means**2 / np.maximum(squares, 1e-300), 1.0)
+    return np.sqrt(means * chdtri(freedom, BEYOND) / freedom)
 
 
 def calibrate(covariances: Array, residuals: Array, noise: Array) -> float:

@@ -101,9 +101,8 @@ def cross_validate(
             where[0][held] = centred(test, shift, fit.weights[held])
             turn[test.kinds != POSE] = np.nan
             where[1][held] = turn
-        robot, turn = trained.layout.robot_with(trained.parameters), trained.frame[:3, :3]
-        uncertainty = Uncertainty.of(trained, 0.0, random_state)
-        covariances[held] = turn @ uncertainty.covariances(robot, test.configurations)[0] @ turn.T
+        uncertainty, turn = Uncertainty.of(trained, 0.0, random_state), trained.frame[:3, :3]
+        covariances[held] = turn @ uncertainty.covariances(test.configurations) @ turn.T
         if progress is not None:
             progress(k + 1, count)
     return Validation(method, position, orientation, nominal_position, nominal_orientation, covariances)
@@ -119,6 +118,12 @@ def _refit(fit: Fit, data: Measurements, kept: np.ndarray) -> Fit:
     fit = replace(fit, equations=equations)
     target = scales * cho_solve((fit.posterior(), True), scales * (gradient + hessian @ here))
     return moved(fit, target - here)
+
+
+def typical_error(validation: Validation, weights: Array) -> float:
+    """Mean length of the held-out position residuals [m], outliers by their weights (n,) left out; NaN where none are."""
+    usable = np.isfinite(validation.position).all(axis=1) & (weights >= OUTLIER)
+    return float(np.linalg.norm(validation.position[usable], axis=1).mean()) if usable.any() else np.nan
 
 
 def summary(validation: Validation) -> dict[str, object]:
