@@ -258,7 +258,7 @@ def draw_learning(result: dict[str, Any], path: Path, targets: dict[int, float],
     left.margins(x=0.08, y=0.1)
     left.set_xlabel("measured poses")
     left.set_ylabel("error of the real tool [mm], median over unseen poses")
-    left.legend(fontsize=8, loc="center right", bbox_to_anchor=(1.0, 0.62))
+    left.legend(fontsize=8, loc="center", bbox_to_anchor=(0.5, 0.79), ncols=2)
     left.grid(alpha=0.3)
     other = result["settings"]["other_cases_count"]
     bars = [
@@ -291,7 +291,7 @@ def draw_learning(result: dict[str, Any], path: Path, targets: dict[int, float],
     right.set_xlim(0.4 * smallest, 3.0 * largest)
     right.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
     right.invert_yaxis()
-    right.set_xlabel(f"error of the real tool [mm], {other} measurements unless said")
+    right.set_xlabel(f"error [mm], {other} measurements unless said")
     right.grid(axis="x", alpha=0.3)
     _finish(figure, path)
 
