@@ -111,6 +111,7 @@ def test_unknown_names_are_refused(tmp_path):
 def patch_smallest(patch):
     patch.setattr(table2, "QUICK", (400, 6, 200, 3))
     patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 200, 4))
+    patch.setattr(table2, "CALIBRATION_SAMPLES", 100)
     patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
     patch.setattr(table2, "FIGURE5_ROW", ("joint_bias_deg", 1.0))
     patch.setattr(table2, "LINK_BIASES", (10.0,))
