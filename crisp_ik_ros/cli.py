@@ -1,4 +1,4 @@
-"""The ``crisp-ik`` command: sample, train, evaluate, ik, sim, demo, bench."""
+"""The ``crisp-ik`` command: sample, inspect, train, evaluate, ik, sim, demo, bench."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from crisp_ik_ros import commands
+from crisp_ik_ros import commands, planning_cli
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -188,6 +188,23 @@ def evaluate(
 
 
 @app.command()
+def inspect(
+    data: Annotated[Path, typer.Argument(help="Samples: .npz, .csv, a rosbag2 recording or a folder of points.")],
+    robot: Robot = "panda",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    picture: Annotated[Path | None, typer.Option(help="PNG to write: coverage and errors along the data.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Say what is in measured data, how well the URDF fits it, and what is wrong with it.
+
+    Degrees for radians, swapped joints, another frame or tool than the URDF's, outliers, joints that hold still: each
+    is named with what to do about it.
+    """
+    show(commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture), as_json)
+
+
+@app.command()
 def ik(
     model: Annotated[Path, typer.Argument(help="Model file.")],
     position: Annotated[Triple, typer.Option(help="Target of the tip link, base frame [m].")],
@@ -278,6 +295,9 @@ def bench(
 ) -> None:
     """Measure prediction and training times on this machine, all in one run."""
     show(commands.run_benchmark(quick), as_json)
+
+
+app.command("plan-measurements")(planning_cli.plan_measurements)
 
 
 def main() -> None:

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.datasets.inspection import inspect_dataset
+from crisp_ik_ros.datasets.inspection_summary import summarize_inspection
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
@@ -178,6 +180,24 @@ def evaluate_model(model: Path, data: Path) -> dict[str, Any]:
         "median": 1e6 * float(np.median(times)),
         "p99": 1e6 * float(np.percentile(times, 99)),
     }
+    return result
+
+
+def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
+    """What is in a data file, how well a robot's URDF fits it, and what is wrong with it; with a picture if wanted."""
+    model = robot.model()
+    dataset = Dataset.load(data, joint_names=model.joint_names)
+    inspection = inspect_dataset(dataset, model)
+    result = {
+        "file": str(data),
+        "robot": f"{model.name}, {model.base_link} to {model.tip_link}",
+        **summarize_inspection(inspection),
+    }
+    if picture is not None:
+        from crisp_ik_ros.experiments.inspection_picture import draw_inspection
+
+        draw_inspection(inspection, dataset, f"{data.name}: {len(dataset)} samples of {model.name}", picture)
+        result["picture"] = str(picture)
     return result
 
 

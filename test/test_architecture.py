@@ -32,6 +32,7 @@ LAYERS = {
     "nodes": 5,
     "commands": 6,
     "cli": 6,
+    "planning_cli": 6,
     "terminal": 6,
     "demo": 6,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracles import roll_pitch_yaw
+from oracles import TWO_LINK, roll_pitch_yaw
 
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.errors import InvalidInputError
@@ -201,3 +201,8 @@ def test_the_panda_is_free_where_it_works_and_not_where_it_folds_into_itself():
 def test_bad_arguments_are_refused_by_name(arguments, name):
     with arm_of(FOLDING) as arm, pytest.raises(InvalidInputError, match=name):
         arm.collision_free(**{"configurations": [[0.0] * 4], **arguments})
+
+
+def test_an_arm_without_shapes_is_always_free():
+    with PyBulletArm(TWO_LINK, RobotModel.from_urdf(TWO_LINK)) as arm:
+        assert arm.collision_free(arm.robot.random_configurations(5, np.random.default_rng(0)), 0.01, floor=0.0).all()

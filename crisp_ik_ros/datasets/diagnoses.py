@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE
-from crisp_ik_ros.datasets.measurements import Measurements
+from crisp_ik_ros.datasets.measurements import Fit, Measurements
 from crisp_ik_ros.datasets.remedies import Undone, most_freedom, some_rows
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -18,8 +19,10 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 JUDGED = 150
 # Errors below this are no reason to doubt frame or tool [m].
 SMALL = 5e-4
-# Frame or tool alone removes the nominal error but for this share, or joint offsets leave more than twice as much.
-MOST, TWICE = 0.1, 2.0
+# Frame or tool alone remove the nominal error but for this share, and joint offsets leave more than twice as much. The
+# second share is for frames and tools that are farther off than any robot's links and joints [m], [rad].
+MOST, MUCH, TWICE = 0.1, 0.3, 2.0
+FAR, FAR_TURNED = 0.05, 0.1
 # Without frame or tool the best fit is this many times worse, and by this much [m].
 WORSE, WORSE_BY = 3.0, 1e-3
 # Outliers are so many (robust) standard deviations from the median, and at least these lengths and angles [m, rad].
@@ -79,7 +82,8 @@ def diagnose_placement(robot: RobotModel, data: Measurements, lever: float) -> t
     if free is None:
         return ()
     few = data.taken(some_rows(data, JUDGED))
-    fit = fit_robot(robot, few, _with(_geometry(robot, few), free), lever)
+    # Link offsets would take a part of both upon themselves.
+    fit = fit_robot(robot, few, free._replace(joints=_geometry(robot, few).joints), lever)
     found = []
     if free.frame:
         found.append(
@@ -101,15 +105,18 @@ def diagnose_placement(robot: RobotModel, data: Measurements, lever: float) -> t
     return tuple(found)
 
 
-def diagnose_outliers(position: Array, orientation: Array) -> tuple[np.ndarray, tuple[Diagnosis, ...]]:
-    """Rows whose error (n,) [m], (n,) [rad] after a fit is far from that of all others, and what to say of them."""
+def diagnose_outliers(
+    kinds: np.ndarray, position: Array, orientation: Array
+) -> tuple[np.ndarray, tuple[Diagnosis, ...]]:
+    """Rows whose error (n,) [m], (n,) [rad] after a fit is far from that of all others of their kind; what to say."""
     far = np.zeros(len(position), dtype=bool)
-    for errors, least in ((position, LEAST_POSITION), (orientation, LEAST_ORIENTATION)):
-        known = np.isfinite(errors)
-        if known.any():
-            middle = np.median(errors[known])
-            deviation = 1.4826 * np.median(np.abs(errors[known] - middle))
-            far[known] |= errors[known] > middle + max(DEVIATIONS * deviation, least)
+    for kind in np.unique(kinds):
+        for errors, least in ((position, LEAST_POSITION), (orientation, LEAST_ORIENTATION)):
+            known = np.isfinite(errors) & (kinds == kind)
+            if known.any():
+                middle = np.median(errors[known])
+                deviation = 1.4826 * np.median(np.abs(errors[known] - middle))
+                far[known] |= errors[known] > middle + max(DEVIATIONS * deviation, least)
     rows = np.flatnonzero(far)
     if not len(rows):
         return rows, ()
@@ -191,42 +198,45 @@ def _misplaced(robot: RobotModel, data: Measurements, lever: float) -> Freedom |
         choices = [Freedom(frame=True), *choices, Freedom(frame=True, tool=True)]
     choices = [free for free in choices if few.numbers >= 2 * unknowns(robot, free, few)]
 
-    def size(free: Freedom) -> float:
-        return fit_robot(robot, few, free, lever).size
+    @functools.cache
+    def fitted(free: Freedom) -> Fit:
+        return fit_robot(robot, few, free, lever)
 
-    if not choices or size(Freedom()) < SMALL:
+    geometry = _geometry(robot, few)
+    if not choices or fitted(Freedom()).size < SMALL:
         return None
-    free = _plainly(choices, size, _geometry(robot, few)) or _beyond_geometry(choices, size, _geometry(robot, few))
+    free = _plainly(choices, fitted, geometry) or _beyond_geometry(choices, fitted, geometry)
     if free is None or free == choices[-1]:
         return free
     # Of two faults the larger hides the smaller one.
-    joints = Freedom(joints=True)
-    hidden = size(_with(joints, free)) > WORSE * size(_with(joints, choices[-1])) + WORSE_BY
-    return choices[-1] if hidden else free
+    for own in (Freedom(joints=True), geometry):
+        if fitted(_with(own, free)).size > WORSE * fitted(_with(own, choices[-1])).size + WORSE_BY:
+            return choices[-1]
+    return free
 
 
-def _plainly(choices: list[Freedom], size: Callable[[Freedom], float], geometry: Freedom) -> Freedom | None:
+def _plainly(choices: list[Freedom], fitted: Callable[[Freedom], Fit], geometry: Freedom) -> Freedom | None:
     """First choice that alone removes nearly all of the nominal error, where the robot's own offsets do not."""
-    nominal, joints = size(Freedom()), size(Freedom(joints=True))
+    nominal, joints = fitted(Freedom()).size, fitted(Freedom(joints=True)).size
     for free in choices:
-        alone = size(free)
+        alone = fitted(free)
         # Frame and tool together are as much to choose as a robot's geometry is: that must not do nearly as well.
-        rival = min(joints, size(geometry)) if free.frame and free.tool else joints
-        if alone < MOST * nominal and TWICE * alone + SMALL < rival:
+        rival = min(joints, fitted(geometry).size) if free.frame and free.tool else joints
+        share = MUCH if _far(alone.frame) or _far(alone.tool) else MOST
+        if alone.size < share * nominal and TWICE * alone.size + SMALL < rival:
             return free
     return None
 
 
-def _beyond_geometry(choices: list[Freedom], size: Callable[[Freedom], float], geometry: Freedom) -> Freedom | None:
+def _beyond_geometry(choices: list[Freedom], fitted: Callable[[Freedom], Fit], geometry: Freedom) -> Freedom | None:
     """First choice that explains what the robot's own geometry, fitted as far as is credible, leaves unexplained."""
     if not geometry.joints:
         return None
-    best = size(_with(geometry, choices[-1]))
-    if size(geometry) < WORSE * best + WORSE_BY:
+    best = fitted(_with(geometry, choices[-1])).size
+    if fitted(geometry).size < WORSE * best + WORSE_BY:
         return None
-    return next(
-        free for free in choices if free == choices[-1] or size(_with(geometry, free)) <= TWICE * best + WORSE_BY
-    )
+    enough = TWICE * best + WORSE_BY
+    return next(free for free in choices if free == choices[-1] or fitted(_with(geometry, free)).size <= enough)
 
 
 def _geometry(robot: RobotModel, data: Measurements) -> Freedom:
@@ -237,6 +247,10 @@ def _geometry(robot: RobotModel, data: Measurements) -> Freedom:
 
 def _with(geometry: Freedom, placement: Freedom) -> Freedom:
     return geometry._replace(frame=placement.frame, tool=placement.tool)
+
+
+def _far(pose: Array) -> bool:
+    return bool(np.linalg.norm(pose[:3, 3]) > FAR or np.linalg.norm(rotation_logarithm(pose[:3, :3])) > FAR_TURNED)
 
 
 def _apart(pose: Array) -> str:

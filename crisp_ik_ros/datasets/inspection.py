@@ -139,7 +139,7 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel) -> Inspection:
     fitted_position, fitted_orientation = _lengths(clean, residuals(clean, predict(robot, clean, fit)))
     outliers = np.empty(0, dtype=np.int64)
     if undone.explained:
-        outliers, found = diagnose_outliers(fitted_position, fitted_orientation)
+        outliers, found = diagnose_outliers(clean.kinds, fitted_position, fitted_orientation)
         diagnoses += found
     duplicates = exact_duplicates(data)
     diagnoses += diagnose_duplicates(duplicates)

@@ -12,6 +12,9 @@ from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, rotation_logarithm
 
+# Samples whose chains are held in memory at a time.
+BLOCK = 20000
+
 
 @dataclass(frozen=True)
 class Measurements:
@@ -127,7 +130,8 @@ class Walk(NamedTuple):
 
 def predict(robot: RobotModel, data: Measurements, fit: Fit) -> Array:
     """Tool poses (n, 4, 4) of the fit, measurement frame [m]."""
-    return fit.frame @ walk(robot, data.configurations, fit).tips @ fit.tool
+    blocks = np.split(data.configurations, range(BLOCK, len(data), BLOCK))
+    return np.concatenate([fit.frame @ walk(robot, block, fit).tips @ fit.tool for block in blocks])
 
 
 def residuals(data: Measurements, predicted: Array, weight: Array | None = None) -> Array:
@@ -179,7 +183,7 @@ def typical_size(residual: Array, lever: float) -> float:
 
 def walk(robot: RobotModel, configurations: Array, fit: Fit) -> Walk:
     """Walk the chain of a fit at configurations (n, J)."""
-    rotations, translations, prismatic = robot.chain
+    rotations, translations, prismatic = robot.chain[:3]
     translations = translations + fit.link_offsets
     angles = (configurations + fit.joint_offsets).T[:, :, None]
     cosines, sines = np.cos(angles), np.sin(angles)

@@ -15,7 +15,7 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, invert_pose, matrix_from_quaternion, quaternion_from_matrix
 
 # Samples that the remedies are tried on, and of these from one common point.
-TRIED, TRIED_OF_POINT = 100, 25
+TRIED, TRIED_OF_POINT = 80, 20
 # Fits from the most to the least that is fitted: the first is taken for which there are twice as many numbers.
 FREEDOMS = (
     Freedom(frame=True, tool=True, joints=True, links=True),
@@ -26,8 +26,9 @@ FREEDOMS = (
 # Only if something is wrong is a robot so fitted off by more than this share of its reach or of its tool's range.
 BAD_OF_REACH = dict(zip(FREEDOMS, (0.03, 0.2, 0.2, np.inf), strict=True))
 BAD_OF_SPREAD = dict(zip(FREEDOMS, (0.3, 0.6, 0.6, np.inf), strict=True))
-# What is undone together makes the error smaller by this factor, and each step by the second.
-HELPS, STEP_HELPS = 3.0, 1.2
+# What is undone together makes the error smaller by this factor, and each step by the second. Another mistake is looked
+# for after the first where this share of an error that is bad remains.
+HELPS, STEP_HELPS, SUSPICIOUS = 3.0, 1.2, 0.2
 # Remedies that are tried together, and iterations of a fit that tries one.
 TOGETHER, QUICK = 3, 8
 # Joints are taken to be in degrees without a look at poses where this share of samples is farther from zero than that
@@ -100,18 +101,18 @@ def undo_mistakes(robot: RobotModel, data: Measurements, lever: float, spread: f
     bad = min(BAD_OF_REACH[free] * robot.reach, BAD_OF_SPREAD[free] * spread)
     begin = size = fit_robot(robot, few, free, lever).size
     tried: list[Remedy] = []
-    while (size > bad or tried) and len(tried) < TOGETHER:
-        # Where the robot is explained, the next mistake must be as plain as the first.
-        wanted = size / (STEP_HELPS if size > bad else HELPS)
+    while size > (SUSPICIOUS * bad if tried else bad) and len(tried) < TOGETHER:
         used = {one.name for one in (*found, *tried)}
-        for options in (_possible(robot, few, used, spread), _zeros(robot)):
-            remedy, best = _best(robot, few, free, lever, options)
-            if best < wanted:
-                break
-        else:
+        option, best = _best(robot, few, free, lever, _possible(robot, few, used, spread))
+        if best > bad:
+            other, other_best = _best(robot, few, free, lever, _zeros(robot))
+            if other_best < bad:
+                option, best = other, other_best
+        # Where the robot is explained already, another mistake must be as plain as the first.
+        if option is None or best > size / (STEP_HELPS if size > bad else HELPS):
             break
-        tried.append(remedy)
-        few, size = remedy.undo(few), best
+        tried.append(option)
+        few, size = option.undo(few), best
     if size > bad or size > begin / HELPS:
         return Undone(tuple(found), data, begin, begin <= bad)
     for remedy in tried:
@@ -208,12 +209,14 @@ def _zeros(robot: RobotModel) -> Iterator[Remedy]:
 
 def _best(
     robot: RobotModel, data: Measurements, free: Freedom, lever: float, options: Iterator[Remedy]
-) -> tuple[Remedy, float]:
-    """Remedy that leaves the smallest error of the fitted robot [m], and that error."""
+) -> tuple[Remedy | None, float]:
+    """Remedy that leaves the smallest error of the fitted robot [m], and that error; (None, inf) of no options."""
     sizes = [
         (fit_robot(robot, remedy.undo(data), free, lever, steps=QUICK).size, i, remedy)
         for i, remedy in enumerate(options)
     ]
+    if not sizes:
+        return None, np.inf
     remedy = min(sizes)[2]
     return remedy, fit_robot(robot, remedy.undo(data), free, lever).size
 

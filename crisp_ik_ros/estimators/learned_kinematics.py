@@ -40,6 +40,8 @@ from crisp_ik_ros.transforms import Array
 
 # Fewer samples say nothing of an arm.
 FEWEST = 8
+# Scales of the second start of the fit, over the priors'.
+WIDE = 30.0
 # Largest number of Gauss-Newton iterations without the kernel term.
 ITERATIONS = 50
 # Support from which the data decides, and below which it says nothing.
@@ -187,10 +189,16 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         poses = self.robot.forward_kinematics(data.configurations)
         frame, tool = align(data, poses, *unknown, self.random_state)
         nominal = start(layout, priors, data, frame, tool, nuisance_scales(data, *unknown))
-        fit = identify(nominal, data, priors, ITERATIONS, _part(progress, 0, 60))
+        fit = identify(nominal, data, priors, ITERATIONS, _part(progress, 0, 25))
+        if priors.adapt:
+            # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large
+            # ones are known, the others get another chance.
+            again = replace(fit, scales=np.maximum(fit.scales, WIDE * nominal.scales))
+            again = identify(again, data, priors, ITERATIONS, _part(progress, 25, 50))
+            fit = max(fit, again, key=lambda found: found.evidence)
         # Once the frames are known, so are the lever arms of gravity.
         fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
-        fit = identify(fit, data, priors, ITERATIONS)
+        fit = identify(fit, data, priors, ITERATIONS, _part(progress, 50, 60))
         folds, method = assign_folds(data, dataset.locations, self.random_state)
         validation = cross_validate(fit, data, folds, method, nominal, self.random_state, _part(progress, 60, 70))
         evidence = {"none": fit.evidence}

@@ -136,7 +136,7 @@ class SelfCollision:
             self._place(configuration)
             base = invert_pose(link_pose(self._bullet, self._client, self._body, self._base))
             poses = [base @ link_pose(self._bullet, self._client, self._body, link) for link in self._shaped]
-            heights.append(np.array(poses)[:, 2, :])
+            heights.append(np.array(poses).reshape(-1, 4, 4)[:, 2, :])
         changes = np.ptp(heights, axis=0).max(axis=1)
         return [link for link, change in zip(self._shaped, changes, strict=True) if change > 1e-6]
 

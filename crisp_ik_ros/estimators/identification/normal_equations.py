@@ -65,7 +65,7 @@ def normal_equations(
     """
     columns = layout.size + NUISANCES
     hessians, gradients = np.zeros((3, columns, columns)), np.zeros((3, columns))
-    linear, angular = _measured_rows(data, layout, design, frame, tool)
+    linear, angular = measured_rows(data, layout, design, frame, tool)
     share = weights / data.noise[:, 0] ** 2
     _add(hessians[0], gradients[0], linear, joints.rows, layout, position, share)
     _eliminate_groups(hessians, gradients, data, layout, linear, joints.rows, position, share)
@@ -80,9 +80,7 @@ def normal_equations(
 _Rows = tuple[Array, Array, Array]
 
 
-def _measured_rows(
-    data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array
-) -> tuple[_Rows, _Rows]:
+def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array) -> tuple[_Rows, _Rows]:
     """How the measured point, and the measured orientation, move: measuring frame, or base frame for same points."""
     turn = np.where((data.kinds == SAME_POINT)[:, None, None], np.eye(3), frame[:3, :3])
     rotations = turn @ design.poses[:, :3, :3]

@@ -45,7 +45,7 @@ class Priors:
     tip_translation: float = 5e-3
     tip_rotation: float = 9e-3
     scale: float = 3e-4
-    harmonic: float = 5e-4
+    harmonic: float = 2.5e-4
     compliance: float = 3e-5
     kernel: float = 5e-4
     position_noise: float = 1.5e-4

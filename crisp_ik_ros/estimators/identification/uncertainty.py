@@ -111,8 +111,8 @@ class Uncertainty:
         return supports(self._kept, configurations)
 
 
-def error_bounds(covariances: Array) -> Array:
-    """Lengths (n,) that normal vectors of covariances (n, 3, 3) stay below with 95 % probability.
+def error_bounds(covariances: Array, beyond: float = BEYOND) -> Array:
+    """Lengths (n,) that normal vectors of covariances (n, 3, 3) exceed with a probability of ``beyond``.
 
     The squared length is taken for a multiple of a chi-squared number with the same mean and variance (Satterthwaite
     1946).
@@ -121,7 +121,7 @@ def error_bounds(covariances: Array) -> Array:
     squares = (covariances**2).sum(axis=(1, 2))
     # Between 1 (along a line) and 3, but where nothing is unknown at all.
     freedom = np.maximum(means**2 / np.maximum(squares, 1e-300), 1.0)
-    return np.sqrt(means * chdtri(freedom, BEYOND) / freedom)
+    return np.sqrt(means * chdtri(freedom, beyond) / freedom)
 
 
 def calibrate(covariances: Array, residuals: Array, noise: Array) -> float:

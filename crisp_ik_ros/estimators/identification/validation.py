@@ -121,7 +121,7 @@ def _refit(fit: Fit, data: Measurements, kept: np.ndarray) -> Fit:
 
 
 def typical_error(validation: Validation, weights: Array) -> float:
-    """Mean length of the held-out position residuals [m], outliers by their weights (n,) left out; NaN where none are."""
+    """Mean length of the held-out position residuals [m] but for outliers, by their weights (n,); NaN without any."""
     usable = np.isfinite(validation.position).all(axis=1) & (weights >= OUTLIER)
     return float(np.linalg.norm(validation.position[usable], axis=1).mean()) if usable.any() else np.nan
 
