@@ -176,7 +176,7 @@ def _judge(arm: MeasuredArm, estimator: InverseKinematics, count: int) -> dict[s
             "covered": float((distances <= bounds)[answers.success].mean()),
             "noise_mm_mrad": [1e3 * value for value in estimator.noise_],
             "outliers": len(estimator.outliers_),
-            "kernel_centers": estimator.robot_.chain.corrections.centers.shape[0],
+            "kernel_centers": estimator.robot_.chain.corrections.centers.shape[1],
             "warnings": list(estimator.warnings_),
         }
     return found
