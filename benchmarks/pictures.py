@@ -247,7 +247,7 @@ def draw_learning(result: dict[str, Any], path: Path, targets: dict[int, float],
             left.plot(counts, bound, "-.", color="#d98c5f", label="its predicted 95 % bound")
             for count, value in zip(counts, median, strict=True):
                 left.annotate(
-                    f"{value:.3f}", (count, value), (0, -13), textcoords="offset points", ha="center", fontsize=8
+                    f"{value:.3f}", (count, value), (0, -27), textcoords="offset points", ha="center", fontsize=8
                 )
     known = [count for count in counts if count in targets]
     left.plot(known, [targets[count] for count in known], "x--", color=TARGET, label="target")
@@ -277,7 +277,7 @@ def draw_learning(result: dict[str, Any], path: Path, targets: dict[int, float],
     for place, (_, values) in enumerate(bars):
         color = "#2e8b57" if place == len(bars) - 1 else LOOKS[OURS][0]
         right.barh(place, np.median(values), color=color, edgecolor="0.0", linewidth=0.8)
-        right.plot(values, [place] * len(values), ".", color="0.0", markersize=4)
+        right.plot(values, [place] * len(values), "o", color="0.0", mfc="1.0", markersize=3.5)
         right.annotate(
             f"{np.median(values):.3f}",
             (max(values), place),
