@@ -175,12 +175,16 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
     quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of subsets, centers and random signs.")] = 0,
+    methods: Annotated[
+        str, typer.Option(help="Of table2, measure only these (a,b), and add them to the table in the folder.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Measure a table or figure of the paper anew, with every method, beside the printed figures."""
     from crisp_ik_ros.experiments.reproduce import reproduce as run
 
-    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json))
+    chosen = [method for method in methods.split(",") if method]
+    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json), chosen)
     print(json.dumps(results) if as_json else f"{text}\nWritten to {out}")
 
 

@@ -15,6 +15,8 @@ from crisp_ik_ros.transforms import Array
 TOLD = 0.1
 # Share of outliers that is worth a warning.
 MANY_OUTLIERS = 0.03
+# Errors that nobody can measure [m].
+NEGLIGIBLE = 1e-6
 # An arm that is off by more than this after learning is another arm than its URDF [m].
 ANOTHER_ARM = 0.02
 
@@ -73,7 +75,7 @@ def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outlie
             "is elsewhere is not known. Measure in at least two places."
         )
     else:
-        if learned >= nominal:
+        if learned >= nominal and learned > NEGLIGIBLE:
             found.append(
                 f"On held-out samples the model is worse than the nominal one: {1e3 * learned:.3g} mm and "
                 f"{1e3 * nominal:.3g} mm. Do not use it; see what is in the data with: crisp-ik inspect."

@@ -30,13 +30,13 @@ SETTLED = 0.01
 HALVINGS = 6
 # Noise is at least this part of its prior: data of a simulator has none.
 LEAST_NOISE = 1e-3
-# Added to the diagonal of the normal equations, as parts of their largest element, until they can be solved.
-JITTERS = (0.0, 1e-15, 1e-13, 1e-11)
 # No scale gets smaller than this part of its prior, or larger than its inverse.
 LEAST_SCALE = 1e-3
 # Standard deviations of an unknown measuring frame and tool: so much as any are (translation [m], rotation [rad]).
 UNKNOWN = (10.0, 10.0)
 KNOWN = 1e-9
+# Multiples of the rounding error that are added to a precision which without is not positive definite.
+GUARDS = (0.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -251,15 +251,16 @@ def log_evidence(fit: Fit, data: Measurements) -> float:
 def _factor(hessian: Array, scales: Array) -> Array:
     """Cholesky factor (C, C), lower, of the precision in units of the prior scales."""
     precision = scales[:, None] * hessian * scales
-    # Data without noise determines so much that the priors of the rest are lost in rounding.
-    for jitter in JITTERS:
-        trial = precision.copy()
-        trial[np.diag_indices_from(trial)] += 1.0 + jitter * float(np.max(np.diag(precision)))
+    # Next to what noise-free data says of large errors, the priors are as small as the rounding.
+    rounding = np.finfo(float).eps * float(np.max(np.diag(precision)))
+    for guard in GUARDS:
+        guarded = precision.copy()
+        guarded[np.diag_indices_from(guarded)] += 1.0 + guard * rounding
         try:
-            return cho_factor(trial, lower=True, overwrite_a=True, check_finite=False)[0]
-        except np.linalg.LinAlgError:
+            return cho_factor(guarded, lower=True, overwrite_a=True, check_finite=False)[0]
+        except (np.linalg.LinAlgError, ValueError):
             continue
-    raise RegressionError("the parameters cannot be identified: their normal equations are singular")
+    raise RegressionError("the parameters cannot be identified: their precision is not positive definite")
 
 
 def _inverse(lower: Array) -> Array:
