@@ -220,6 +220,82 @@ def draw_prediction(result: dict[str, Any], path: Path) -> None:
     _finish(figure, path)
 
 
+def draw_learning(result: dict[str, Any], path: Path, targets: dict[int, float], labels: dict[str, str]) -> None:
+    """The real tool's error against the number of measurements, repetitions as dots, medians as lines [mm].
+
+    Right: the other cases. ``targets`` by number of measurements [mm]; ``labels`` of methods and cases.
+    """
+    figure = Figure(figsize=(11.5, 5.0), dpi=DPI)
+    left, right = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
+    rows = result["rows"]
+    plain = [row for row in rows if row["case"] == "poses"]
+    counts = sorted({row["count"] for row in plain} - {0})
+    nominal = np.median([row["median_mm"] for row in plain if row["method"] == "nominal"])
+    left.axhline(nominal, color="0.5", linestyle=":", label=labels["nominal"])
+    for method, label, style, color in (
+        ("calibration", labels["calibration"], "D-", "#2e8b57"),
+        ("learned", "learned kinematics", "s-", LOOKS[OURS][0]),
+    ):
+        own = [row for row in plain if row["method"] == method]
+        median = [np.median([row["median_mm"] for row in own if row["count"] == count]) for count in counts]
+        left.plot(counts, median, style, color=color, label=label)
+        left.plot([row["count"] for row in own], [row["median_mm"] for row in own], ".", color=color, markersize=4)
+        if method == "learned":
+            high = [np.median([row["p95_mm"] for row in own if row["count"] == count]) for count in counts]
+            bound = [np.median([row["predicted_mm"] for row in own if row["count"] == count]) for count in counts]
+            left.plot(counts, high, "--", color=color, label="its 95th percentile")
+            left.plot(counts, bound, "-.", color="#d98c5f", label="its predicted 95 % bound")
+            for count, value in zip(counts, median, strict=True):
+                left.annotate(
+                    f"{value:.3f}", (count, value), (0, -27), textcoords="offset points", ha="center", fontsize=8
+                )
+    known = [count for count in counts if count in targets]
+    left.plot(known, [targets[count] for count in known], "x--", color=TARGET, label="target")
+    left.set_xscale("log")
+    left.set_yscale("log")
+    left.set_xticks(counts, [f"{count:,}" for count in counts])
+    left.set_xticks([], minor=True)
+    left.margins(x=0.08, y=0.1)
+    left.set_xlabel("measured poses")
+    left.set_ylabel("error of the real tool [mm], median over unseen poses")
+    left.legend(fontsize=8, loc="center", bbox_to_anchor=(0.5, 0.79), ncols=2)
+    left.grid(alpha=0.3)
+    other = result["settings"]["other_cases_count"]
+    bars = [
+        (labels[case].replace(" of an", "\nof an").replace(", 10", ",\n10"), [row["median_mm"] for row in own])
+        for case in labels
+        if (own := [row for row in rows if (row["method"], row["case"], row["count"]) == ("learned", case, other)])
+    ]
+    coupled = [row for row in rows if row["case"] == "coupled"]
+    for method, label in (
+        ("learned", "joints couple: with\na kernel term"),
+        ("learned_no_kernel", "joints couple:\nwithout kernel term"),
+        ("calibration", "joints couple:\nordinary calibration"),
+    ):
+        own = [row for row in coupled if row["method"] == method]
+        bars.append((f"{label}, n = {own[0]['count']}", [row["median_mm"] for row in own]))
+    for place, (_, values) in enumerate(bars):
+        color = "#2e8b57" if place == len(bars) - 1 else LOOKS[OURS][0]
+        right.barh(place, np.median(values), color=color, edgecolor="0.0", linewidth=0.8)
+        right.plot(values, [place] * len(values), "o", color="0.0", mfc="1.0", markersize=3.5)
+        right.annotate(
+            f"{np.median(values):.3f}",
+            (max(values), place),
+            (7, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=8,
+        )
+    right.set_xscale("log")
+    largest, smallest = max(max(values) for _, values in bars), min(min(values) for _, values in bars)
+    right.set_xlim(0.4 * smallest, 3.0 * largest)
+    right.set_yticks(range(len(bars)), [label for label, _ in bars], fontsize=8)
+    right.invert_yaxis()
+    right.set_xlabel(f"error [mm], {other} measurements unless said")
+    right.grid(axis="x", alpha=0.3)
+    _finish(figure, path)
+
+
 def _finish(figure: Figure, path: Path) -> None:
     for axes in figure.axes:
         axes.set_axisbelow(True)

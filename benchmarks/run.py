@@ -48,6 +48,7 @@ BENCHMARKS = (
     Benchmark("batch", "Batch throughput", "benchmarks.batch"),
     Benchmark("training", "Training time and peak memory", "benchmarks.training"),
     Benchmark("prediction", "Prediction time against n", "benchmarks.prediction"),
+    Benchmark("learned_kinematics", "Learned kinematics in the whole workspace", "benchmarks.learned_kinematics"),
     Benchmark("service", "Latency of the ROS 2 service", "benchmarks.service"),
 )
 

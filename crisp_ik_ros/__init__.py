@@ -11,6 +11,8 @@ use_cache(Path(__file__).resolve().parent)
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -21,8 +23,10 @@ __all__ = [
     "CrispIKError",
     "Dataset",
     "IKResult",
+    "LearnedKinematics",
     "ModelBasedIK",
     "PathResult",
+    "Priors",
     "RobotModel",
     "Status",
     "load_model",

@@ -1,4 +1,4 @@
-"""The ``crisp-ik`` command: sample, train, evaluate, ik, sim, demo, bench."""
+"""The ``crisp-ik`` command: sample, inspect, train, evaluate, ik, sim, demo, bench."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from crisp_ik_ros import commands
+from crisp_ik_ros import cli_training, commands, planning_cli
+from crisp_ik_ros.cli_options import BaseLink, BiasSeed, JointBias, Json, LinkBias, LossName, Robot, TipLink
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -24,37 +25,6 @@ app = typer.Typer(
 )
 
 
-class LossName(str, Enum):
-    """Losses by name."""
-
-    residual = "residual"
-    forward_kinematics = "forward_kinematics"
-    radians = "radians"
-
-
-class KernelName(str, Enum):
-    """Kernels by name."""
-
-    gaussian = "gaussian"
-    laplacian = "laplacian"
-    linear = "linear"
-
-
-class CenterSelectionName(str, Enum):
-    """Ways to choose Nystrom centers, by name."""
-
-    uniform = "uniform"
-    plus_plus = "kmeans++"
-    leverage = "leverage"
-
-
-class ValidationName(str, Enum):
-    """Ways to judge hyperparameters, by name."""
-
-    held_out = "held_out"
-    leave_one_out = "leave_one_out"
-
-
 class RegionName(str, Enum):
     """Regions to sample in, by name."""
 
@@ -64,13 +34,6 @@ class RegionName(str, Enum):
     box = "box"
 
 
-Robot = Annotated[str, typer.Option(help="'panda', 'planar5', or the path of a URDF.")]
-BaseLink = Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")]
-TipLink = Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")]
-JointBias = Annotated[float, typer.Option(help="Offset of every joint of the simulated true robot [deg].")]
-LinkBias = Annotated[float, typer.Option(help="Offset of every link of the simulated true robot, each axis [mm].")]
-BiasSeed = Annotated[int, typer.Option(help="Seed of the random signs of the offsets; -1: all positive.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
 Triple = tuple[float, float, float]
 
 
@@ -120,71 +83,25 @@ def sample(
     show(summary, as_json)
 
 
+app.command()(cli_training.train)
+app.command()(cli_training.evaluate)
+
+
 @app.command()
-def train(
-    output: Annotated[Path, typer.Argument(help="Model file to write (.npz).")],
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Samples (.npz of 'crisp-ik sample', or .csv). Default: sample the demo region in PyBullet."),
-    ] = None,
+def inspect(
+    data: Annotated[Path, typer.Argument(help="Samples: .npz, .csv, a rosbag2 recording or a folder of points.")],
     robot: Robot = "panda",
     base_link: BaseLink = "",
     tip_link: TipLink = "",
-    loss: Annotated[LossName, typer.Option(help="What the estimator compares.")] = LossName.residual,
-    kernel: Annotated[KernelName, typer.Option(help="Its length scales are chosen on held-out samples.")] = (
-        KernelName.gaussian
-    ),
-    penalty: Annotated[float | None, typer.Option(help="Default: chosen on held-out samples.")] = None,
-    centers: Annotated[int, typer.Option(min=0, help="Nystrom centers; 0: exact regression on all samples.")] = 2000,
-    center_selection: Annotated[
-        CenterSelectionName,
-        typer.Option(help="Centers by chance, spread out, or where samples matter most (ridge leverage scores)."),
-    ] = CenterSelectionName.uniform,
-    validation: Annotated[
-        ValidationName, typer.Option(help="Samples that length scales and penalty are judged on.")
-    ] = ValidationName.held_out,
-    memory_map: Annotated[bool, typer.Option(help="Leave the numbers of a large --data .npz in the file.")] = False,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler: its cluster sums over the samples (extra 'dask').")
-    ] = None,
-    count: Annotated[int, typer.Option(min=8, help="Samples to draw where no --data is given.")] = 5000,
-    seed: Annotated[int, typer.Option(help="Seed of samples, splits and centers.")] = 0,
-    joint_bias_deg: JointBias = 0.0,
-    link_bias_mm: LinkBias = 0.0,
-    bias_seed: BiasSeed = -1,
+    picture: Annotated[Path | None, typer.Option(help="PNG to write: coverage and errors along the data.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a model from samples and save it for the ik_service node.
+    """Say what is in measured data, how well the URDF fits it, and what is wrong with it.
 
-    Measured data of your own robot: crisp-ik train model.npz --data measured.csv --robot my_robot.urdf
+    Degrees for radians, swapped joints, another frame or tool than the URDF's, outliers, joints that hold still: each
+    is named with what to do about it.
     """
-    summary = commands.train_model(
-        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
-        output,
-        data,
-        loss.value,
-        kernel.value,
-        penalty,
-        centers or None,
-        count,
-        seed,
-        lambda label: progress_bar(label, as_json),
-        center_selection.value,
-        validation.value,
-        memory_map,
-        scheduler,
-    )
-    show(summary, as_json)
-
-
-@app.command()
-def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    data: Annotated[Path, typer.Argument(help="Samples that the model was not trained on (.npz or .csv).")],
-    as_json: Json = False,
-) -> None:
-    """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
-    show(commands.evaluate_model(model, data), as_json)
+    show(commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture), as_json)
 
 
 @app.command()
@@ -258,12 +175,16 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
     quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of hours.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of subsets, centers and random signs.")] = 0,
+    methods: Annotated[
+        str, typer.Option(help="Of table2, measure only these (a,b), and add them to the table in the folder.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Measure a table or figure of the paper anew, with every method, beside the printed figures."""
     from crisp_ik_ros.experiments.reproduce import reproduce as run
 
-    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json))
+    chosen = [method for method in methods.split(",") if method]
+    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json), chosen)
     print(json.dumps(results) if as_json else f"{text}\nWritten to {out}")
 
 
@@ -274,6 +195,9 @@ def bench(
 ) -> None:
     """Measure prediction and training times on this machine, all in one run."""
     show(commands.run_benchmark(quick), as_json)
+
+
+app.command("plan-measurements")(planning_cli.plan_measurements)
 
 
 def main() -> None:

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.errors import DatasetError, InvalidInputError, MissingDependencyError
-from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.datasets.inspection import inspect_dataset
+from crisp_ik_ros.datasets.inspection_summary import summarize_inspection
+from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.metrics import Summary
-from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.training.evaluation import evaluate
+from crisp_ik_ros.training.request import TrainingRequest
+from crisp_ik_ros.training.samples import load_samples
+from crisp_ik_ros.training.train import train
 from crisp_ik_ros.transforms import make_pose, matrix_from_euler
-
-# Poses solved without a seed to see how often and how fast that works.
-COLD_POSES = 500
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,12 @@ class SimulatedRobot:
     def sample(self, region: Any, count: int, seed: int, progress: Progress | None) -> Dataset:
         """Draw samples of the true robot in PyBullet."""
         # Only here: training on measured data and serving do without a simulator.
-        from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-        from crisp_ik_ros.simulation.sampling import sample
+        from crisp_ik_ros.simulation.sampling import sample_biased
 
-        model = self.model()
-        offsets = random_bias(model.joints, np.deg2rad(self.joint_bias_deg), 1e-3 * self.link_bias_mm, self.bias_seed)
-        with PyBulletArm(find_urdf(self.robot), model, *offsets) as arm:
-            return sample(arm, region, count, seed, progress=progress)
+        return sample_biased(
+            self.model(), find_urdf(self.robot), region, count, seed,
+            float(np.deg2rad(self.joint_bias_deg)), 1e-3 * self.link_bias_mm, self.bias_seed, progress,
+        )  # fmt: skip
 
 
 def make_region(name: str, center: tuple[float, ...], size: tuple[float, ...]) -> Any:
@@ -103,80 +104,50 @@ def sample_preset(name: str, folder: Path, progress: Progress | None) -> dict[st
 
 def train_model(
     robot: SimulatedRobot,
-    output: Path,
+    request: TrainingRequest,
     data: Path | None,
-    loss: str,
-    kernel: str,
-    penalty: float | None,
-    centers: int | None,
+    distance: float | None,
     count: int,
-    seed: int,
     bar: Callable[[str], Progress],
-    center_selection: str = "uniform",
-    validation: str = "held_out",
     memory_map: bool = False,
-    scheduler: str | None = None,
 ) -> dict[str, Any]:
-    """Train on a data file, or on samples of the demo region, and save the model to ``output``."""
-    begin = time.perf_counter()
-    if data is None:
-        dataset = robot.sample(make_region("demo", (), ()), count, seed, bar("sampling"))
-    else:
-        if robot.joint_bias_deg or robot.link_bias_mm:
-            raise InvalidInputError("--joint-bias-deg, --link-bias-mm", "set together with --data", "one or the other")
-        dataset = Dataset.load(data, memory_map)
-    estimator = CRiSP(
-        robot.model(),
-        loss,
-        kernel,
-        penalty,
-        centers,
-        random_state=seed,
-        center_selection=center_selection,
-        validation=validation,
-        scheduler=scheduler,
-    )
-    estimator.fit(dataset, bar("choosing length scales"))
-    source = {"data": data.name} if data is not None else {"seed": seed, "simulated": asdict(robot)}
-    estimator.training_summary = {"source": source, "sampled": data is None}
-    if len(estimator.center_configurations_) < len(dataset):
-        estimator.training_summary["center_selection"] = center_selection
-    estimator.save(output)
-    return {
-        "file": str(output),
-        "kilobytes": output.stat().st_size // 1000,
-        "samples": len(dataset),
-        "centers": len(estimator.center_configurations_),
-        "kernel": repr(estimator.kernel_),
-        "penalty": estimator.penalty_,
-        "validation": estimator.validation_,
-        "seconds": time.perf_counter() - begin,
-    }
+    """Train on a data file, or on samples of the demo region, and save the model."""
+    if data is not None and (robot.joint_bias_deg or robot.link_bias_mm):
+        raise InvalidInputError("--joint-bias-deg, --link-bias-mm", "set together with --data", "one or the other")
+    if data is None and distance is not None:
+        raise InvalidInputError("--distance", f"{distance} m without --data", "a folder of points as --data")
+    model = robot.model()
+
+    def gather() -> Dataset:
+        if data is None:
+            return robot.sample(make_region("demo", (), ()), count, request.seed, bar("sampling"))
+        return load_samples(data, model, distance, memory_map)
+
+    source = {"data": data.name} if data is not None else {"seed": request.seed, "simulated": asdict(robot)}
+    request = replace(request, urdf=find_urdf(robot.robot))
+    return train(request, model, gather, {"source": source, "sampled": data is None}, bar).summary()
 
 
-def evaluate_model(model: Path, data: Path) -> dict[str, Any]:
+def evaluate_model(model: Path, data: Path, distance: float | None = None) -> dict[str, Any]:
     """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved."""
-    estimator, dataset = load_model(model), Dataset.load(data)
-    names = estimator.robot.joint_names
-    if dataset.joint_names != names:
-        raise DatasetError(f"{data} has the joints {', '.join(dataset.joint_names)}, the model {', '.join(names)}")
-    result: dict[str, Any] = {"samples": len(dataset)}
-    for label, method in (("nominal", ModelBasedIK(estimator.robot)), ("learned", estimator)):
-        position, orientation = method.errors(dataset.poses, dataset.configurations)
-        result[f"{label} [mm]"] = asdict(Summary.of(position, 1e3))
-        result[f"{label} [mrad]"] = asdict(Summary.of(orientation, 1e3))
-    poses = dataset.poses[:COLD_POSES]
-    estimator.solve(poses[0])
-    times, solved = [], 0
-    for pose in poses:
-        begin = time.perf_counter()
-        solved += estimator.solve(pose).success
-        times.append(time.perf_counter() - begin)
-    result["solved without a seed"] = solved / len(poses)
-    result["time without a seed [us]"] = {
-        "median": 1e6 * float(np.median(times)),
-        "p99": 1e6 * float(np.percentile(times, 99)),
+    return evaluate(load_model(model), data, distance)
+
+
+def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
+    """What is in a data file, how well a robot's URDF fits it, and what is wrong with it; with a picture if wanted."""
+    model = robot.model()
+    dataset = Dataset.load(data, joint_names=model.joint_names)
+    inspection = inspect_dataset(dataset, model)
+    result = {
+        "file": str(data),
+        "robot": f"{model.name}, {model.base_link} to {model.tip_link}",
+        **summarize_inspection(inspection),
     }
+    if picture is not None:
+        from crisp_ik_ros.experiments.inspection_picture import draw_inspection
+
+        draw_inspection(inspection, dataset, f"{data.name}: {len(dataset)} samples of {model.name}", picture)
+        result["picture"] = str(picture)
     return result
 
 
@@ -194,6 +165,9 @@ def solve_pose(
     estimator.solve(estimator.robot.forward_kinematics(estimator.robot.rest), timeout=60.0)
     result = estimator.solve(pose, start, timeout)
     names = estimator.robot.joint_names
+    expected: dict[str, Any] = {}
+    if isinstance(estimator, LearnedKinematics) and result.success:
+        expected["predicted_error"] = float(estimator.predicted_error(result.configuration))
     return {
         "success": result.success,
         "status": result.status.value,
@@ -203,6 +177,7 @@ def solve_pose(
         "support": result.support,
         "source": result.source,
         "iterations": result.iterations,
+        **expected,
     }
 
 

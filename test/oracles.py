@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_ik_ros import Dataset
+from crisp_ik_ros import Dataset, RobotModel
+from crisp_ik_ros.robots.urdf import ChainJoint
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -262,3 +263,25 @@ def biased(model, degrees=1.0):
     """The robot with every encoder off by so many degrees (centimetres where it slides)."""
     size = np.where(model.chain.prismatic, 0.01 * degrees, np.deg2rad(degrees))
     return model.with_bias(joint_offsets=size * np.where(np.arange(model.dof) % 2, -1.0, 1.0))
+
+
+def random_arm(rng, joints, prismatic=0.2, continuous=0.2, end=True):
+    """Random serial robot with joints of every kind, skewed origins and axes, masses, and perhaps a fixed tip."""
+    chain = []
+    for j in range(joints):
+        kind = str(
+            rng.choice(["prismatic", "continuous", "revolute"], p=[prismatic, continuous, 1 - prismatic - continuous])
+        )
+        reach = {"prismatic": 0.3, "continuous": np.pi, "revolute": rng.uniform(1.0, 2.8)}[kind]
+        middle = 0.0 if kind == "continuous" else 0.3 * reach * rng.uniform(-1.0, 1.0)
+        axis = rng.normal(size=3)
+        axis = np.array([0.0, 0.0, 1.0]) if rng.random() < 0.3 else axis / np.sqrt(axis @ axis)
+        origin = homogeneous(rodrigues(rng.uniform(-1.5, 1.5, 3)), rng.uniform(-0.3, 0.3, 3))
+        chain.append(ChainJoint(f"joint_{j}", kind, f"link_{j}", origin, axis, middle - reach, middle + reach, 1.0))
+    if end:
+        origin = homogeneous(rodrigues(rng.uniform(-1.0, 1.0, 3)), rng.uniform(-0.2, 0.2, 3))
+        chain.append(ChainJoint("end", "fixed", "tip", origin, np.array([1.0, 0.0, 0.0])))
+    return RobotModel(
+        chain, "base", chain[-1].child_link, f"arm_{joints}", masses=rng.uniform(0.5, 4.0, joints),
+        mass_centers=rng.uniform(-0.15, 0.15, (joints, 3)),
+    )  # fmt: skip

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from measured import measured_poses, true_robot
 from scipy.spatial.transform import Rotation
 
-from crisp_ik_ros import ModelBasedIK
+from crisp_ik_ros import LearnedKinematics, ModelBasedIK
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.nodes.answer import Answerer, Seed, check_seed
+from crisp_ik_ros.nodes.serving import describe, warnings_of
 from crisp_ik_ros.nodes.statistics import WINDOW, ServiceStatistics
 from crisp_ik_ros.nodes.targets import ErrorCode, Target, pose_of, poses_of
 from crisp_ik_ros.transforms import quaternion_from_matrix
@@ -185,3 +187,25 @@ def test_a_continuous_joint_of_a_seed_may_have_turned_more_than_once(endless):
     turned = configuration + 2.0 * np.pi * endless.continuous
     assert endless.continuous.any()
     np.testing.assert_allclose(check_seed(estimator, Seed((), turned.tolist())), configuration, atol=1e-12)
+
+
+def test_a_model_that_knows_its_errors_tells_them_and_others_say_nothing(panda, answerer):
+    model = LearnedKinematics(panda, kernel="none").fit(measured_poses(true_robot(panda), 60, 0))
+    learned = Answerer(model, default_timeout=0.5)
+    answer = learned.answer(target_of(model, panda.rest), Seed())
+    assert answer.code == ErrorCode.SUCCESS and answer.source == "learned" and answer.support > 0.5
+    bound = 1e3 * float(model.predicted_error(answer.configuration))
+    assert answer.message == f"within {bound:.2g} mm (95 %) of the target, as far as the model knows"
+    assert 0.01 < bound < 5.0
+    far = Target((5.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0))
+    failed = learned.answer(far, Seed(), timeout=0.02)
+    assert failed.code != ErrorCode.SUCCESS and "as far as" not in failed.message
+    assert answerer.answer(target_of(panda, panda.rest), Seed()).message == ""
+
+
+def test_a_learned_kinematics_is_described_with_its_error_and_its_warnings(panda):
+    model = LearnedKinematics(panda, kernel="none").fit(measured_poses(true_robot(panda), 12, 0))
+    text = describe(model, "mine.npz")
+    assert text.startswith("mine.npz: LearnedKinematics, 12 samples, ") and "on held-out samples" in text
+    assert warnings_of(model) == model.warnings_ and any("few" in warning for warning in model.warnings_)
+    assert warnings_of(ModelBasedIK(panda)) == ()

@@ -10,7 +10,7 @@ from crisp_ik_ros import Dataset, RobotModel, load_model
 from crisp_ik_ros.cli import app
 from crisp_ik_ros.errors import CrispIKError
 
-COMMANDS = ("sample", "train", "evaluate", "ik", "sim", "demo", "bench")
+COMMANDS = ("sample", "inspect", "train", "evaluate", "ik", "sim", "demo", "bench")
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from oracles import ROOT
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("node", ["ik_service", "panda_sim", "trainer", "trajectory_follower"])
+@pytest.mark.parametrize("node", ["ik_service", "panda_sim", "recorder", "trainer", "trajectory_follower"])
 def test_every_parameter_of_a_node_is_in_the_readme(node):
     parameters = yaml.safe_load((ROOT / "config" / f"{node}.yaml").read_text())["/**"]["ros__parameters"]
     missing = [name for name in parameters if f"`{name}`" not in README]
@@ -20,7 +20,7 @@ def test_every_command_of_crisp_ik_in_the_readme_exists():
     from crisp_ik_ros.cli import app
 
     commands = {command.name or command.callback.__name__ for command in app.registered_commands}
-    used = set(re.findall(r"crisp-ik ([a-z]+)", README))
+    used = set(re.findall(r"crisp-ik ([a-z][a-z-]*)", README))
     assert used and used <= commands
 
 

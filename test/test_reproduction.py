@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from crisp_ik_ros import CRiSP, Dataset, RobotModel
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import DatasetError, InvalidInputError
 from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.experiments import presets, reproduce, table1, table2
 from crisp_ik_ros.experiments.grid_search import Grid, search_grid
@@ -22,7 +22,7 @@ from crisp_ik_ros.experiments.paper import (
     standing_panda,
 )
 from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
-from crisp_ik_ros.experiments.side_by_side import printed_cell
+from crisp_ik_ros.experiments.side_by_side import cells, printed_cell
 from crisp_ik_ros.experiments.steps import Steps
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.transforms import euler_from_matrix, make_pose, matrix_from_euler
@@ -108,16 +108,21 @@ def test_unknown_names_are_refused(tmp_path):
         reproduce.reproduce("table9", tmp_path)
 
 
+def patch_smallest(patch):
+    patch.setattr(table2, "QUICK", (400, 6, 200, 3))
+    patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 200, 4))
+    patch.setattr(table2, "CALIBRATION_SAMPLES", 100)
+    patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
+    patch.setattr(table2, "FIGURE5_ROW", ("joint_bias_deg", 1.0))
+    patch.setattr(table2, "LINK_BIASES", (10.0,))
+
+
 @pytest.fixture(scope="module")
 def smallest(tmp_path_factory):
     """Table 2 with two rows and few samples."""
     out = tmp_path_factory.mktemp("reproduce")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(table2, "QUICK", (400, 6, 200, 3))
-        patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 200, 4))
-        patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
-        patch.setattr(table2, "FIGURE5_ROW", ("joint_bias_deg", 1.0))
-        patch.setattr(table2, "LINK_BIASES", (10.0,))
+        patch_smallest(patch)
         results, text = reproduce.reproduce("table2", out, quick=True)
     return out, results, text
 
@@ -139,6 +144,42 @@ def test_residual_is_exact_where_the_model_is_right_and_far_ahead_of_it_where_it
         assert biased["residual"]["mean"] < 0.3 * biased["sdls"]["mean"]
         assert biased["sdls"]["mean"] > 15.0
         assert biased["calibration"]["mean"] < 0.01
+
+
+def test_learned_kinematics_is_exact_in_every_cell(smallest):
+    for kind, quantity, bias, trajectory, methods in cells(smallest[1]["table2"]):
+        # A tenth of a millimetre, and of a milliradian.
+        most = 0.1 if quantity == "position_mm" else 1.0
+        assert methods["learned_kinematics"]["mean"] < most, (kind, quantity, bias, trajectory)
+
+
+def test_one_method_is_measured_anew_and_put_into_the_table_that_is_there(smallest, tmp_path, monkeypatch):
+    patch_smallest(monkeypatch)
+    before = json.loads((smallest[0] / "table2.json").read_text())
+    without = json.loads((smallest[0] / "table2.json").read_text())
+    for *_, methods in cells(without):
+        del methods["sdls"]
+        methods["residual"]["mean"] = 77.0
+    (tmp_path / "table2.json").write_text(json.dumps(without))
+    results, text = reproduce.reproduce("table2", tmp_path, quick=True, methods=["sdls"])
+    after = json.loads((tmp_path / "table2.json").read_text())
+    assert results == {"table2": after} and "sdls" in text
+    for (*_, old), (*_, new) in zip(cells(before), cells(after), strict=True):
+        assert new["sdls"] == pytest.approx(old["sdls"])
+        assert new["residual"]["mean"] == 77.0 and new["crisp_fk"] == old["crisp_fk"]
+    assert after["run"]["command"] == before["run"]["command"]
+    assert "--methods sdls" in after["run"]["added"]["sdls"]["command"]
+    assert (tmp_path / "table2.png").stat().st_size > 20_000 and not (tmp_path / "figure6.json").exists()
+    with pytest.raises(DatasetError, match="seed 0"):
+        reproduce.reproduce("table2", tmp_path, quick=True, seed=1, methods=["sdls"])
+    assert json.loads((tmp_path / "table2.json").read_text()) == after
+
+
+def test_methods_that_are_not_there_are_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="learned_kinematics"):
+        reproduce.reproduce("table2", tmp_path, quick=True, methods=["guessing"])
+    with pytest.raises(InvalidInputError, match="only table2"):
+        reproduce.reproduce("table1", tmp_path, quick=True, methods=["sdls"])
 
 
 @pytest.fixture(scope="module")

@@ -1,41 +1,39 @@
-"""Measured or simulated samples: configurations and the tool poses that were measured there."""
+"""Measured or simulated samples: configurations and what was measured of the tool there."""
 
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from crisp_ik_ros.datasets.csv import read_csv, write_csv
-from crisp_ik_ros.datasets.memory_map import map_array
-from crisp_ik_ros.errors import CrispIKError, DatasetError
-from crisp_ik_ros.transforms import check_pose
-
-FORMAT_VERSION = 1
-# Samples checked at a time.
-CHUNK = 65536
-# What NumPy, zipfile and zlib raise on archives that are damaged or made to harm.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    OSError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    zipfile.BadZipFile,
-    zlib.error,
+from crisp_ik_ros.datasets.archive import write_archive
+from crisp_ik_ros.datasets.checks import checked
+from crisp_ik_ros.datasets.csv import write_csv
+from crisp_ik_ros.datasets.fields import (
+    POSE,
+    POSITION,
+    SAME_POINT,
+    Distance,
+    Fields,
+    joined,
 )
+from crisp_ik_ros.datasets.partial import position_fields, same_point_fields
+from crisp_ik_ros.datasets.sharing import share
+from crisp_ik_ros.errors import DatasetError
+
+__all__ = ["POSE", "POSITION", "SAME_POINT", "Dataset", "Distance"]
 
 
 class Dataset:
-    """Pairs of a configuration and the pose measured at it.
+    """Samples: a configuration each, and what was measured of the tool there.
+
+    Three kinds can stand side by side: the full pose (``POSE``), the position only (``POSITION``), or no measurement
+    but the knowledge that the tool was at one and the same point in all samples of a group (``SAME_POINT``). This makes
+    one of full poses; ``from_positions`` and ``from_same_points`` make the others and ``concatenate`` mixes them.
 
     Parameters
     ----------
@@ -44,6 +42,28 @@ class Dataset:
     poses : (n, 4, 4)
         Measured tool poses, tip in base frame [m].
     joint_names : sequence of str
+    noise : (n, 2) or (2,), optional
+        Standard deviation of the measured positions [m] and orientations [rad]; NaN where not known.
+
+    Attributes
+    ----------
+    configurations, joint_names
+        As given.
+    poses : (n, 4, 4)
+        Rotation is the identity where only the position was measured, and all of it for ``SAME_POINT``.
+    kinds : (n,) int8
+        ``POSE``, ``POSITION`` or ``SAME_POINT``.
+    groups : (n,) int64
+        Index into ``group_names``, -1 where none. A sample with a measurement can be in a group too, to say where it
+        was taken.
+    group_names : tuple of str
+        In the order in which the samples have them first.
+    distances : tuple of Distance
+        Known distances between the points of same-point groups.
+    noise : (n, 2) or None
+        Standard deviations [m, rad], NaN where not known; None where nowhere known.
+    only_poses : bool
+        Whether all samples are of kind ``POSE``.
 
     Raises
     ------
@@ -51,57 +71,160 @@ class Dataset:
         When shapes do not fit, there is no sample, or a value is not finite; the first wrong row is named.
     """
 
-    def __init__(self, configurations: ArrayLike, poses: ArrayLike, joint_names: Sequence[str]):
-        self.joint_names = tuple(joint_names)
-        if len(set(self.joint_names)) != len(self.joint_names):
-            raise DatasetError(f"joint_names: got {', '.join(self.joint_names)}, expected each name once")
-        self.configurations = np.ascontiguousarray(configurations, dtype=float)
-        if self.configurations.ndim != 2 or self.configurations.shape[1] != len(self.joint_names):
-            raise DatasetError(
-                f"configurations: got shape {self.configurations.shape}, expected (n, {len(self.joint_names)}) "
-                f"for {', '.join(self.joint_names)}"
-            )
-        poses = np.ascontiguousarray(poses, dtype=float)
-        if poses.ndim != 3 or poses.shape[1:] != (4, 4):
-            raise DatasetError(f"poses: got shape {poses.shape}, expected (n, 4, 4), homogeneous matrices")
-        if len(self.configurations) == 0 or len(self.configurations) != len(poses):
-            raise DatasetError(
-                f"got {len(self.configurations)} configurations and {len(poses)} poses, expected as many of each, "
-                "at least one"
-            )
-        self.poses = poses
-        self._check_values()
+    def __init__(
+        self,
+        configurations: ArrayLike,
+        poses: ArrayLike,
+        joint_names: Sequence[str],
+        *,
+        noise: ArrayLike | None = None,
+    ):
+        self._take(Fields(tuple(joint_names), configurations, poses, noise=noise))  # type: ignore[arg-type]
+
+    @classmethod
+    def from_fields(cls, fields: Fields) -> Dataset:
+        """Return the dataset that holds these fields; DatasetError where they do not fit together."""
+        dataset = cls.__new__(cls)
+        dataset._take(fields)
+        return dataset
+
+    @classmethod
+    def from_positions(
+        cls,
+        configurations: ArrayLike,
+        positions: ArrayLike,
+        joint_names: Sequence[str],
+        *,
+        noise: ArrayLike | None = None,
+    ) -> Dataset:
+        """Samples of which the tool's position was measured and its orientation was not.
+
+        Parameters
+        ----------
+        configurations : (n, J)
+            Joint positions [rad or m].
+        positions : (n, 3)
+            Of the tip in the base frame [m].
+        joint_names : sequence of str
+        noise : (n,) or float, optional
+            Standard deviation of the positions [m].
+
+        Raises
+        ------
+        DatasetError
+            As for poses.
+        """
+        return cls.from_fields(position_fields(configurations, positions, joint_names, noise))
+
+    @classmethod
+    def from_same_points(
+        cls,
+        groups: Mapping[str, ArrayLike],
+        joint_names: Sequence[str],
+        *,
+        distances: Sequence[Distance] = (),
+        noise: ArrayLike | None = None,
+    ) -> Dataset:
+        """Samples of which it is known only that the tool was at one point, the same in all samples of a group.
+
+        Parameters
+        ----------
+        groups : mapping of str to (k, J)
+            Configurations [rad or m] of each group. What stands before the last "/" of its name is its location.
+        joint_names : sequence of str
+        distances : sequence of Distance
+            Known distances between the points of two groups.
+        noise : (n,) or float, optional
+            Standard deviation of how exactly the tool is at the point [m], of all samples in the order of the groups.
+
+        Raises
+        ------
+        DatasetError
+            As for poses; it names the group.
+        """
+        return cls.from_fields(same_point_fields(groups, joint_names, distances, noise))
+
+    @classmethod
+    def concatenate(cls, datasets: Iterable[Dataset]) -> Dataset:
+        """Samples of all datasets, one after the other, with the first one's order of joints.
+
+        Groups of the same name become one group: the same point.
+
+        Raises
+        ------
+        DatasetError
+            When there is no dataset or their joints are not the same.
+        """
+        parts = [dataset._fields for dataset in datasets]
+        if not parts:
+            raise DatasetError("got no dataset to concatenate, expected at least one")
+        return cls.from_fields(joined(parts))
+
+    def _take(self, fields: Fields) -> None:
+        self._fields = fields = checked(fields)
+        self.joint_names = fields.joint_names
+        self.configurations = fields.configurations
+        self.poses = fields.poses
+        self.group_names = fields.group_names
+        self.distances = fields.distances
+        self.noise = fields.noise
+        self.only_poses = fields.kinds is None
+        # What all samples share takes no memory a sample.
+        count = len(fields.poses)
+        self.kinds: NDArray[np.int8] = (
+            np.broadcast_to(np.int8(POSE), (count,)) if fields.kinds is None else fields.kinds
+        )
+        self.groups: NDArray[np.int64] = (
+            np.broadcast_to(np.int64(-1), (count,)) if fields.groups is None else fields.groups
+        )
+
+    @property
+    def locations(self) -> tuple[str, ...]:
+        """What stands before the last "/" of each sample's group, all of a name without one; "" without a group."""
+        names = [*(name.rsplit("/", 1)[0] for name in self.group_names), ""]
+        return tuple(names[group] for group in self.groups)
 
     def __len__(self) -> int:
         return len(self.configurations)
 
     def __repr__(self) -> str:
-        return f"Dataset({len(self)} samples, {', '.join(self.joint_names)})"
+        held = f"{len(self)} samples"
+        if not self.only_poses:
+            held += f" ({', '.join(self._counts())})"
+        return f"Dataset({held}, {', '.join(self.joint_names)})"
 
-    def _check_values(self) -> None:
-        """Look at every value once, a chunk at a time: both arrays may be mapped from a file larger than memory."""
-        wrong, first = 0, -1
-        for start in range(0, len(self), CHUNK):
-            poses = self.poses[start : start + CHUNK].reshape(-1, 16)
-            finite = np.isfinite(self.configurations[start : start + CHUNK]).all(axis=1) & np.isfinite(poses).all(1)
-            if first < 0 and not finite.all():
-                first = start + int(np.flatnonzero(~finite)[0])
-            wrong += int(np.sum(~finite))
-        if wrong:
-            raise DatasetError(f"{wrong} rows hold values that are not finite, the first is row {first}")
-        try:
-            for start in range(0, len(self), CHUNK):
-                check_pose(self.poses[start : start + CHUNK], "poses")
-        except CrispIKError as error:
-            raise DatasetError(str(error)) from error
+    def _counts(self) -> list[str]:
+        labels = {POSE: "with poses", POSITION: "with positions", SAME_POINT: f"at {len(self._fields.points())} points"}
+        counts = {kind: int(np.sum(self.kinds == kind)) for kind in labels}
+        return [f"{count} {labels[kind]}" for kind, count in counts.items() if count]
+
+    def require_poses(self, who: str) -> None:
+        """Refuse samples that are not full poses, on behalf of ``who``, which cannot use them.
+
+        Raises
+        ------
+        DatasetError
+            When there are such samples.
+        """
+        if self.only_poses:
+            return
+        positions, points = (int(np.sum(self.kinds == kind)) for kind in (POSITION, SAME_POINT))
+        found = [f"{positions} samples have only a position"] if positions else []
+        found += [f"{points} samples only say that the tool was at the same point"] if points else []
+        raise DatasetError(
+            f"{who} needs full poses; {' and '.join(found)}, the first is row {np.flatnonzero(self.kinds)[0]}: use "
+            "LearnedKinematics (crisp-ik train --estimator learned_kinematics)"
+        )
 
     def subset(self, indices: ArrayLike) -> Dataset:
-        """Return the samples of these indices."""
-        indices = np.asarray(indices)
-        return Dataset(self.configurations[indices], self.poses[indices], self.joint_names)
+        """Return the samples of these indices; a distance follows where both its groups do."""
+        return self.from_fields(self._fields.taken(np.asarray(indices)))
 
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Split at random into two datasets, the first with ``fraction`` of the samples, neither empty.
+
+        Each kind of samples is split by this fraction, and so is each group, as near as whole samples allow; a kind
+        with two samples or more is in both.
 
         Raises
         ------
@@ -112,9 +235,25 @@ class Dataset:
             raise DatasetError(
                 f"cannot split {len(self)} samples by {fraction}: expected 0 < fraction < 1 and 2 samples"
             )
-        order = np.random.default_rng(seed).permutation(len(self))
-        cut = min(max(round(fraction * len(self)), 1), len(self) - 1)
-        return self.subset(np.sort(order[:cut])), self.subset(np.sort(order[cut:]))
+        first, second = share(self._fields, fraction, seed)
+        return self.subset(first), self.subset(second)
+
+    def select_locations(self, names: Iterable[str]) -> Dataset:
+        """Return the samples at these locations; DatasetError where one of them is not there."""
+        return self.subset(np.flatnonzero(self._at(names)))
+
+    def without_locations(self, names: Iterable[str]) -> Dataset:
+        """Return all samples but those at these locations; DatasetError where one is not there or none remain."""
+        return self.subset(np.flatnonzero(~self._at(names)))
+
+    def _at(self, names: Iterable[str]) -> NDArray[np.bool_]:
+        wanted = {names} if isinstance(names, str) else set(names)
+        locations = np.array(self.locations)
+        unknown = wanted - set(locations.tolist())
+        if unknown:
+            known = ", ".join(repr(name) for name in dict.fromkeys(locations.tolist()))
+            raise DatasetError(f"no samples at {', '.join(map(repr, sorted(unknown)))}; the locations are {known}")
+        return np.isin(locations, list(wanted))
 
     def save(self, path: str | Path) -> None:
         """Write to ``path``: .csv (columns as in ``read_csv``), else .npz. Equal datasets give equal bytes."""
@@ -122,54 +261,38 @@ class Dataset:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + ".tmp")
         try:
-            if path.suffix == ".csv":
-                write_csv(temporary, self.joint_names, self.configurations, self.poses)
-            else:
-                arrays = {
-                    "version": np.array(FORMAT_VERSION),
-                    "joint_names": np.array(self.joint_names),
-                    "configurations": self.configurations,
-                    "poses": self.poses,
-                }
-                with temporary.open("wb") as stream:
-                    np.savez(stream, **arrays)  # type: ignore[arg-type]
+            (write_csv if path.suffix == ".csv" else write_archive)(temporary, self._fields)
             os.replace(temporary, path)
         finally:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def load(cls, path: str | Path, memory_map: bool = False) -> Dataset:
-        """Read a .npz written by ``save``, or a .csv.
+    def load(
+        cls, path: str | Path, memory_map: bool = False, joint_names: Sequence[str] | None = None, **options: Any
+    ) -> Dataset:
+        """Read samples from a file or folder: what it is, its name and contents tell.
 
-        With ``memory_map`` the arrays of a .npz stay in the file: the system reads pages of them as they are used, and
-        drops them again when memory is short. ``save`` writes such a file; one that is compressed, and a .csv, cannot
-        be mapped. The file must not change while the dataset is in use.
+        A .npz or .csv that ``save`` wrote or that has the columns of ``read_csv``; a rosbag2 recording (a folder, .mcap
+        or .db3; ``read_rosbag``); or a folder of .csv files of which each is one point (``read_point_folder``).
+
+        Parameters
+        ----------
+        path : str or Path
+        memory_map : bool
+            The large arrays of a .npz stay in the file: the system reads pages of them as they are used, and drops them
+            again when memory is short. ``save`` writes such a file; one that is compressed cannot be mapped, and no
+            other kind can. The file must not change while the dataset is in use.
+        joint_names : sequence of str, optional
+            The joints wanted, in this order. Needed for a folder of points, which does not say them.
+        **options
+            Further arguments of ``read_rosbag`` or ``read_point_folder``.
 
         Raises
         ------
         DatasetError
             When the file is missing, damaged, or holds something else.
         """
-        path = Path(path)
-        if not path.is_file():
-            raise DatasetError(f"no data file at {path}")
-        if path.suffix == ".csv":
-            if memory_map:
-                raise DatasetError(f"{path} is text and cannot be mapped into memory; load it and save it as .npz")
-            joint_names, configurations, poses = read_csv(path)
-            return cls(configurations, poses, joint_names)
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                missing = {"version", "joint_names", "configurations", "poses"} - set(archive.files)
-                if missing:
-                    raise DatasetError(f"{path} is no dataset: it lacks {', '.join(sorted(missing))}")
-                if int(archive["version"]) != FORMAT_VERSION:
-                    raise DatasetError(f"{path} has format version {archive['version']}, expected {FORMAT_VERSION}")
-                names = [str(name) for name in archive["joint_names"]]
-                if memory_map:
-                    return cls(map_array(path, "configurations"), map_array(path, "poses"), names)
-                return cls(archive["configurations"], archive["poses"], names)
-        except UNREADABLE as error:
-            if isinstance(error, DatasetError):
-                raise
-            raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
+        # It imports this module.
+        from crisp_ik_ros.datasets.loading import load_dataset
+
+        return load_dataset(Path(path), memory_map, joint_names, **options)

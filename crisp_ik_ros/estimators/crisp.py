@@ -138,6 +138,7 @@ class CRiSP(InverseKinematics):
         """
         self._validate_hyperparameters()
         loss = self.loss if isinstance(self.loss, Loss) else make_loss(self.loss)
+        dataset.require_poses("CRiSP")
         configurations = ConfigurationRows(self.robot, dataset)
         targets = TargetRows(self.robot, loss, configurations, dataset.poses)
         kernel: Kernel | str = self.kernel if self.kernel is not None else "gaussian"

@@ -195,7 +195,7 @@ class InverseKinematics:
         if configurations.shape != (len(poses), self.robot.dof):
             raise InvalidInputError("configurations", f"shape {configurations.shape}", "one for each pose (n, 4, 4)")
         errors = np.full((len(poses), 2), np.nan)
-        decoder = Decoder(self.robot, self._loss)
+        decoder = Decoder(self._kinematics, self._loss)
         for row, (pose, configuration) in enumerate(zip(poses, configurations, strict=True)):
             problem = self._problem(pose)
             if problem is not None:
@@ -205,6 +205,11 @@ class InverseKinematics:
     @property
     def _loss(self) -> Loss:
         raise NotImplementedError
+
+    @property
+    def _kinematics(self) -> RobotModel:
+        """The robot that is believed."""
+        return self.robot
 
     def _learned(self) -> Learned:
         """What the data says, for compiled code."""
@@ -286,8 +291,9 @@ class InverseKinematics:
         if self._gathered is None:
             with _MAKING:
                 if self._gathered is None:
-                    table = make_table(self.robot, self.random_state)
-                    knowledge = Knowledge(make_task(self.robot, self._loss), self._learned(), table)
+                    robot = self._kinematics
+                    table = make_table(robot, self.random_state)
+                    knowledge = Knowledge(make_task(robot, self._loss), self._learned(), table)
                     self._gathered = knowledge, keep(knowledge)
         return self._gathered
 
@@ -295,8 +301,7 @@ class InverseKinematics:
         self._gathered = None
 
     def __getstate__(self) -> dict[str, Any]:
-        # For copies and pickles, which cannot have what compiled code holds.
-        return {**self.__dict__, "_gathered": None}
+        return {**self.__dict__, "_gathered": None}  # Copies and pickles cannot have what compiled code holds.
 
     def _tolerances(self) -> tuple[float, float]:
         """Largest position [m] and orientation [rad] error of an answer."""

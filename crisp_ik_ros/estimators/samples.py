@@ -23,10 +23,11 @@ class ConfigurationRows:
     Raises
     ------
     DatasetError
-        When there are fewer than two samples, the joints are not the robot's, or a sample is outside the limits.
+        When there are fewer than two samples, the joints are not the robot's, or a sample is outside the limits by more
+        than ``slack`` [rad or m].
     """
 
-    def __init__(self, robot: RobotModel, dataset: Dataset):
+    def __init__(self, robot: RobotModel, dataset: Dataset, slack: float = LIMIT_SLACK):
         if len(dataset) < 2:
             raise DatasetError(f"got {len(dataset)} sample, expected at least 2")
         names = dataset.joint_names
@@ -41,7 +42,7 @@ class ConfigurationRows:
         outside, first, reading = 0, -1, ""
         for rows in slices(len(self), CHUNK):
             configurations = self[rows]
-            wrong = ~robot.within_limits(configurations, LIMIT_SLACK)
+            wrong = ~robot.within_limits(configurations, slack)
             if wrong.any() and first < 0:
                 row = int(np.flatnonzero(wrong)[0])
                 first, reading = rows.start + row, str(configurations[row].round(4).tolist())

@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from crisp_ik_ros.experiments.figure4_picture import draw_figure4
 from crisp_ik_ros.experiments.paper import printed_tables
 from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.experiments.table1 import run_table1
-from crisp_ik_ros.experiments.table2 import run_table2
+from crisp_ik_ros.experiments.table2 import merged_table2, run_table2
 
 Result = dict[str, Any]
 
@@ -126,6 +126,7 @@ def reproduce(
     quick: bool = False,
     seed: int = 0,
     progress: Callable[[str], Progress | None] | None = None,
+    methods: Sequence[str] = (),
 ) -> tuple[dict[str, Result], str]:
     """Measure a table or figure anew and write it, as JSON, CSV and PNG, to a folder.
 
@@ -142,6 +143,8 @@ def reproduce(
         The same seed gives the same numbers, times excepted.
     progress : callable, optional
         Called with a label at the start of each run; what it returns is called as progress(done, total).
+    methods : sequence of str
+        Of Table 2: only these are measured, and put into the folder's ``table2.json`` where there is one.
 
     Returns
     -------
@@ -153,8 +156,12 @@ def reproduce(
     Raises
     ------
     InvalidInputError
-        When there is no such table or figure.
+        When there is no such table or figure, or methods are asked for of another than Table 2.
+    DatasetError
+        When the folder's table was made with other settings.
     """
+    if methods and name != "table2":
+        raise InvalidInputError("methods", ", ".join(methods), f"none for {name}: only table2 is measured in parts")
     chosen = [
         (experiment, names)
         for experiment, names in zip(EXPERIMENTS, TOGETHER, strict=True)
@@ -168,14 +175,24 @@ def reproduce(
     texts = []
     for experiment, names in chosen:
         begin = time.perf_counter()
-        made = experiment.run(quick, seed, None if progress is None else progress(" ".join(names)))
+        command = f"crisp-ik reproduce {names[0]} --seed {seed}" + (" --quick" if quick else "")
+        bar = None if progress is None else progress(" ".join(names))
+        if methods:
+            command += f" --methods {','.join(methods)}"
+            made = run_table2(quick, seed, bar, methods)
+        else:
+            made = experiment.run(quick, seed, bar)
         run = {
-            "command": f"crisp-ik reproduce {names[0]} --seed {seed}" + (" --quick" if quick else ""),
+            "command": command,
             "seconds": round(time.perf_counter() - begin, 1),
             "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         }
         for output_name, output in experiment.outputs(printed).items():
+            if output_name not in made:
+                continue
             result = {**made[output_name], "run": run}
+            if methods and (out / f"{output_name}.json").is_file():
+                result = merged_table2(json.loads((out / f"{output_name}.json").read_text()), result)
             # First what took long, then what can be made again from it.
             (out / f"{output_name}.json").write_text(json.dumps(result, indent=1) + "\n")
             side_by_side.write_csv(output.rows(result), out / f"{output_name}.csv")

@@ -21,6 +21,7 @@ STYLES = {
     "sdls": ("SDLS", "^--", "0.45"),
     "pybullet": ("PyBullet DLS", "v:", "0.6"),
     "calibration": ("calibration", "x-.", "#2e8b57"),
+    "learned_kinematics": ("learned kinematics", "P-", "#d08c1f"),
 }
 # Errors below this are drawn here: a logarithmic axis has no zero.
 FLOOR = 1e-5
@@ -140,6 +141,8 @@ def draw_table2(table: dict[str, Any], printed: dict[str, Any], path: Path) -> N
         for column, name in enumerate(names):
             axes = panels[line, column]
             for method, (label, style, color) in STYLES.items():
+                if method not in rows[biases[0]][name]:
+                    continue
                 values = [rows[bias][name][method]["mean_l1"] for bias in biases]
                 axes.plot(places, np.maximum(values, FLOOR), style, color=color, label=label, markersize=5)
             known = [printed_cell(printed, kind, quantity, bias, name, "crisp_fk") for bias in biases]

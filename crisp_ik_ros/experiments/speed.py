@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
@@ -37,6 +38,8 @@ def run_speed(quick: bool = False, model: Path | None = None) -> dict[str, Any]:
     """
     poses = spiral(points=100 if quick else 1000)
     estimator = load_model(model or model_path("panda_residual.npz"))
+    if not isinstance(estimator, CRiSP):
+        raise InvalidInputError("model", type(estimator).__name__, "a CRiSP model, to compare with its brute-force sum")
     robot = RobotModel.panda()
     nominal = ModelBasedIK(robot)
     samples = 1000 if quick else 4000

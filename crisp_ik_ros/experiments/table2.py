@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import DatasetError, InvalidInputError
 from crisp_ik_ros.estimators.baselines.calibration import KinematicCalibration
 from crisp_ik_ros.estimators.baselines.paper_crisp import PaperCRiSP
 from crisp_ik_ros.estimators.baselines.pybullet_ik import PyBulletIK
 from crisp_ik_ros.estimators.baselines.sdls_ik import SDLSIK
 from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.experiments.grid_search import Choice, Grid, search_grid
 from crisp_ik_ros.experiments.paper import (
     TRAJECTORY_PRESETS,
@@ -25,6 +28,7 @@ from crisp_ik_ros.experiments.paper import (
 )
 from crisp_ik_ros.experiments.presets import PRESETS, make_part
 from crisp_ik_ros.experiments.shared_factor import SharedFactorCRiSP
+from crisp_ik_ros.experiments.side_by_side import cells
 from crisp_ik_ros.experiments.steps import Progress, Steps
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
@@ -41,15 +45,20 @@ METHODS = {
     "sdls": "selectively damped least squares (Buss and Kim)",
     "pybullet": "PyBullet's null-space damped least squares, as the authors ran it",
     "calibration": "least-squares joint and link offsets, then model-based IK",
+    "learned_kinematics": "LearnedKinematics with its defaults",
 }
+# Those that train on all samples, each in its own run over the rows.
+PAPER, EXACT = "crisp_fk", "residual_exact"
 # Samples, points on a trajectory, Nystrom centers, and every how manyth point PyBullet solves: it takes 0.25 s for
 # each, from the rest pose every time, so that leaving points out changes nothing for the others.
 FULL = (None, 100, 2000, 2)
 QUICK = (600, 12, 300, 6)
 GRID = Grid((0.05, 0.1, 0.2), (0.35, 0.5, 0.7), (1e-7, 1e-9), 8000, 60)
 QUICK_GRID = Grid((0.05, 0.1), (0.5,), (1e-6, 1e-9), 400, 10)
-# Samples that calibration uses: its 37 offsets need no more.
+# Samples that calibration and learned kinematics use, the first ones: their offsets need no more.
 CALIBRATION_SAMPLES = 2000
+CALIBRATED = ("calibration", "learned_kinematics")
+WITHOUT_DATA = ("sdls", "pybullet")
 # Row whose length scales the exact residual estimator uses for all: they do not depend on the size of the bias, and
 # one factorisation serves every row.
 CHOOSING_ROW = ("joint_bias_deg", 1.0)
@@ -65,7 +74,9 @@ Row = tuple[str, float]
 Found = tuple[Row, list[tuple[str, str, Array]]]
 
 
-def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = None) -> dict[str, Any]:
+def run_table2(
+    quick: bool = False, seed: int = 0, progress: Progress | None = None, methods: Sequence[str] = ()
+) -> dict[str, Any]:
     """Measure every cell of Table 2 with every method.
 
     Parameters
@@ -76,6 +87,8 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
         Of centers and of the link biases' random signs.
     progress : callable, optional
         Called as progress(done, total).
+    methods : sequence of str
+        Of ``METHODS``, only these; all where there are none. Then there is ``table2`` alone.
 
     Returns
     -------
@@ -84,7 +97,16 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
         and std of the Euclidean error, and mean_l1 and std_l1 in the authors' convention. ``figure5``: the tool's paths
         (k, 3) [m], authors' frame. ``figure6``: training samples' positions (k, 3) [m] with their scores for a point of
         the spiral and one of the circle.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no such method.
     """
+    for method in methods:
+        if method not in METHODS:
+            raise InvalidInputError("methods", repr(method), " or ".join(map(repr, METHODS)))
+    wanted = set(methods or METHODS)
     samples, points, centers, stride = QUICK if quick else FULL
     robot, targets = standing_panda(), panda_trajectories(points)
     rows = [("joint_bias_deg", bias) for bias in JOINT_BIASES] + [("link_bias_mm", bias) for bias in LINK_BIASES]
@@ -95,20 +117,26 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
     search: dict[str, Any] = {}
     presets = sorted(set(TRAJECTORY_PRESETS.values()))
     grid = QUICK_GRID if quick else GRID
-    steps = Steps(len(presets) * (grid.size + 3 * len(rows)), progress)
+    passes = (PAPER in wanted) + (EXACT in wanted) + bool(wanted - {PAPER, EXACT})
+    steps = Steps(len(presets) * (grid.size * (PAPER in wanted) + passes * len(rows)), progress)
     for preset in presets:
-        paths = {name: targets[name] for name, wanted in TRAJECTORY_PRESETS.items() if wanted == preset}
-        dataset = standing(make_part(preset, "train", samples))
-        validation = standing(make_part(preset, "validation", grid.poses))
-        choice = search_grid(robot, dataset, validation, grid, progress=steps)
-        search[preset] = choice.record
+        paths = {name: targets[name] for name, own in TRAJECTORY_PRESETS.items() if own == preset}
+        # A shorter part is the beginning of a longer one.
+        few = wanted <= {*CALIBRATED, *WITHOUT_DATA}
+        count = min(samples or CALIBRATION_SAMPLES, CALIBRATION_SAMPLES) if few else samples
+        dataset = standing(make_part(preset, "train", count))
         # Each holds its kernel matrix while it runs only: two of 35000 samples are more than most machines' memory.
-        systems = chain(
-            _paper_rows(choice, models, dataset, paths, figure6, seed),
-            _exact_rows(models, dataset, paths, centers, seed),
-            _other_rows(models, dataset, paths, centers, stride, seed),
-        )
-        for row, found in systems:
+        systems: list[Iterator[Found]] = []
+        if PAPER in wanted:
+            validation = standing(make_part(preset, "validation", grid.poses))
+            choice = search_grid(robot, dataset, validation, grid, progress=steps)
+            search[preset] = choice.record
+            systems.append(_paper_rows(choice, models, dataset, paths, figure6, seed))
+        if EXACT in wanted:
+            systems.append(_exact_rows(models, dataset, paths, centers, seed))
+        if wanted - {PAPER, EXACT}:
+            systems.append(_other_rows(wanted, models, dataset, paths, centers, stride, seed))
+        for row, found in chain.from_iterable(systems):
             for method, name, configurations in found:
                 step = -(-len(paths[name]) // len(configurations))
                 goals, reached = paths[name][::step], robot.forward_kinematics(configurations)
@@ -124,7 +152,14 @@ def run_table2(quick: bool = False, seed: int = 0, progress: Progress | None = N
         "centers": centers,
         "pybullet_every": stride,
     }
-    table["settings"] = {**settings, "methods": METHODS, "search": search}
+    table["settings"] = {
+        **settings,
+        "calibration_samples": min(settings["samples"], CALIBRATION_SAMPLES),
+        "methods": {method: METHODS[method] for method in METHODS if method in wanted},
+        "search": search,
+    }
+    if methods:
+        return {"table2": table}
     figure5["settings"] = {**settings, "joint_bias_deg": FIGURE5_ROW[1]}
     figure6["settings"] = settings
     return {"table2": table, "figure5": figure5, "figure6": figure6}
@@ -167,17 +202,21 @@ def _exact_rows(
 
 
 def _other_rows(
-    models: dict[Row, RobotModel], dataset: Dataset, paths: dict[str, Array], centers: int, stride: int, seed: int
+    wanted: set[str],
+    models: dict[Row, RobotModel],
+    dataset: Dataset,
+    paths: dict[str, Array],
+    centers: int,
+    stride: int,
+    seed: int,
 ) -> Iterator[Found]:
     few = dataset.subset(np.arange(min(len(dataset), CALIBRATION_SAMPLES)))
     for row, model in models.items():
         with PyBulletArm(panda_urdf_path(), model) as arm:
-            systems: dict[str, Any] = {
-                "crisp_fk_chordal": CRiSP(model, "forward_kinematics", centers=centers, random_state=seed).fit(dataset),
-                "residual": CRiSP(model, "residual", centers=centers, random_state=seed).fit(dataset),
-                "sdls": SDLSIK(model),
-                "pybullet": PyBulletIK(arm),
-                "calibration": KinematicCalibration(model).fit(few),
+            systems = {
+                method: _system(method, model, arm, dataset, few, centers, seed)
+                for method in METHODS
+                if method in wanted - {PAPER, EXACT}
             }
             yield (
                 row,
@@ -187,6 +226,21 @@ def _other_rows(
                     for method, system in systems.items()
                 ],
             )
+
+
+def _system(
+    method: str, model: RobotModel, arm: PyBulletArm, dataset: Dataset, few: Dataset, centers: int, seed: int
+) -> Any:
+    if method == "sdls":
+        return SDLSIK(model)
+    if method == "pybullet":
+        return PyBulletIK(arm)
+    if method == "calibration":
+        return KinematicCalibration(model).fit(few)
+    if method == "learned_kinematics":
+        return LearnedKinematics(model, random_state=seed).fit(few)
+    loss = {"crisp_fk_chordal": "forward_kinematics", "residual": "residual"}[method]
+    return CRiSP(model, loss, centers=centers, random_state=seed).fit(dataset)
 
 
 def _record(table: dict[str, Any], row: Row, name: str, method: str, errors: dict[str, Array]) -> None:
@@ -217,3 +271,32 @@ def _scored_samples(dataset: Dataset, path: Array, scores: Array, seed: int) -> 
         "samples": len(magnitudes),
         "samples_with_90_percent": int(1 + np.searchsorted(np.cumsum(magnitudes[order]), 0.9 * magnitudes.sum())),
     }
+
+
+def merged_table2(table: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """Return a table with the methods of another that was made with the same settings, each with its own run.
+
+    Raises
+    ------
+    DatasetError
+        When the settings or the rows are not the same.
+    """
+    same = ("quick", "seed", "samples", "points", "pybullet_every", "centers")
+    for name in same:
+        if table["settings"][name] != more["settings"][name]:
+            raise DatasetError(
+                f"the table there has {name} {table['settings'][name]}, and this run {more['settings'][name]}; "
+                "give another folder"
+            )
+    merged = copy.deepcopy(table)
+    for kind, quantity, bias, name, methods in cells(more):
+        try:
+            merged[kind][quantity][bias][name].update(methods)
+        except KeyError:
+            raise DatasetError(f"the table there has no row {kind} {bias}, {name}; give another folder") from None
+    merged["settings"]["methods"] |= more["settings"]["methods"]
+    merged["settings"]["calibration_samples"] = more["settings"]["calibration_samples"]
+    merged["settings"]["search"] |= more["settings"]["search"]
+    added = table["run"].get("added", {})
+    merged["run"]["added"] = added | {method: more["run"] for method in more["settings"]["methods"]}
+    return merged

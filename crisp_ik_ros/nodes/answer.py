@@ -134,9 +134,10 @@ class Answerer:
             result = self.estimator.solve(pose, self.last if start is None else start, limit)
         except CrispIKError as error:
             return Answer(code_of(error), str(error))
-        if result.success:
-            self.last = result.configuration
-        return answer_of(result)
+        if not result.success:
+            return answer_of(result)
+        self.last = result.configuration
+        return answer_of(result, expectation(self.estimator, result.configuration))
 
     def answer_path(self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0) -> PathAnswer:
         """Answer a path, each pose started from the solution before it; ``timeout`` is for the whole of it.
@@ -247,12 +248,20 @@ def check_seed(estimator: InverseKinematics, seed: Seed) -> Array:
     return estimator.check_seed(positions, SEED_SLACK)
 
 
-def answer_of(result: IKResult) -> Answer:
-    """Answer that a result amounts to; a failure carries no configuration."""
+def expectation(estimator: InverseKinematics, configuration: Array) -> str:
+    """How far the real tool may be from the target, in words, where a model can tell; else nothing."""
+    predicted = getattr(estimator, "predicted_error", None)
+    if predicted is None:
+        return ""
+    return f"within {1e3 * float(predicted(configuration)):.2g} mm (95 %) of the target, as far as the model knows"
+
+
+def answer_of(result: IKResult, message: str = "") -> Answer:
+    """Answer that a result amounts to, with a message where it is a success; a failure carries no configuration."""
     if result.success:
         return Answer(
             ErrorCode.SUCCESS,
-            "",
+            message,
             result.configuration,
             result.position_error,
             result.orientation_error,

@@ -17,9 +17,10 @@ from crisp_ik_ros.nodes import moveit
 from crisp_ik_ros.nodes.answer import Answerer
 from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
 from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.drift import DriftWatch
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
-from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up
+from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up, warnings_of
 from crisp_ik_ros.nodes.statistics import ServiceStatistics
 
 QUEUE = "Requests, and answers, of each service that wait for their turn. Beyond, the oldest are dropped."
@@ -47,6 +48,7 @@ class IKService(ManagedNode):
         queue = QoSProfile(depth=declare(self, "queue", 1000, QUEUE, 1, 100_000))
         begin = time.monotonic()
         self._answerer = self._load()
+        self._drift = DriftWatch(self, self._answerer.estimator)
         self._statistics = ServiceStatistics()
         self._points = TrajectoryPoints()
         self._reported = time.monotonic()
@@ -80,6 +82,8 @@ class IKService(ManagedNode):
         if not is_compiled():
             self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
             compile_aside()
+        for warning in warnings_of(estimator):
+            self.get_logger().warning(f"{self._name_of_model()}: {warning}")
         warm_up(estimator)
         return Answerer(estimator, self._timeout)
 
@@ -139,6 +143,7 @@ class IKService(ManagedNode):
             self.get_logger().error(response.message)
             return response
         self._answerer = answerer
+        self._drift.begin(answerer.estimator)
         response.success = True
         response.message = f"serving {describe(answerer.estimator, self._name_of_model())}"
         self.get_logger().info(response.message)
@@ -163,7 +168,8 @@ class IKService(ManagedNode):
             hardware_id=self._answerer.estimator.robot.name,
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
-        message = DiagnosticArray(status=[status])
+        drift = self._drift.status()
+        message = DiagnosticArray(status=[status] if drift is None else [status, drift])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import signal
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Generator
+from typing import Any
 
 import rclpy
 from rclpy.exceptions import InvalidParameterValueException, ParameterException
@@ -26,6 +28,8 @@ except ImportError:  # before Kilted
 USER_ERRORS = (CrispIKError, ParameterException, InvalidParameterValueException)
 # A signal is heeded after this time at the latest [s].
 LONGEST_WAIT = 0.1
+# Time between two looks at a future that a callback waits for, where nothing else is to be done [s].
+BETWEEN_LOOKS = 0.002
 
 
 class ManagedNode(Node):
@@ -43,6 +47,25 @@ class ManagedNode(Node):
 
     def close(self) -> None:
         """Release what is not ROS's."""
+
+
+class Patiently:
+    """``await Patiently(future)`` in a callback: other callbacks go on until the future is done.
+
+    Its service or timer must be in a reentrant callback group. An executor comes back to a callback that waits as often
+    as it can, and would take a whole core for that.
+    """
+
+    def __init__(self, future: Future):
+        self._future = future
+
+    def __await__(self) -> Generator[None, None, Any]:
+        while not self._future.done():
+            before = time.monotonic()
+            yield
+            if time.monotonic() - before < BETWEEN_LOOKS:
+                time.sleep(BETWEEN_LOOKS)
+        return self._future.result()
 
 
 def make_executor() -> Executor:

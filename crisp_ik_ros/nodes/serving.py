@@ -6,6 +6,7 @@ import numpy as np
 
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.nodes.description import robot_of
@@ -41,11 +42,17 @@ def describe(estimator: InverseKinematics, model: str) -> str:
     """One line that says which model it is."""
     robot = estimator.robot
     chain = f"{robot.base_link} -> {robot.tip_link}, chain {robot.fingerprint[:12]}"
-    if not isinstance(estimator, CRiSP):
+    if not isinstance(estimator, (CRiSP, LearnedKinematics)):
         return f"the nominal model of {robot.name} ({chain})"
     validation = estimator.validation_
     error = f", {1e3 * validation['position_rms']:.3g} mm on held-out samples" if "position_rms" in validation else ""
-    return f"{model or SHIPPED_MODEL}: CRiSP {estimator.loss_.name}, {estimator.samples_} samples{error} ({chain})"
+    kind = f"CRiSP {estimator.loss_.name}" if isinstance(estimator, CRiSP) else "LearnedKinematics"
+    return f"{model or SHIPPED_MODEL}: {kind}, {estimator.samples_} samples{error} ({chain})"
+
+
+def warnings_of(estimator: InverseKinematics) -> tuple[str, ...]:
+    """What was found wrong with a model when it was trained, in sentences."""
+    return estimator.warnings_ if isinstance(estimator, LearnedKinematics) else ()
 
 
 def warm_up(estimator: InverseKinematics) -> None:

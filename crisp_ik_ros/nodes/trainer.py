@@ -1,13 +1,11 @@
-"""Node ``trainer``: samples the simulated robot (or reads a file), fits, saves the model, ends."""
+"""Node ``trainer``: samples the simulated robot (or reads data), fits, saves the model and what goes with it, ends."""
 
 from __future__ import annotations
 
-import math
 import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import rclpy
 from rclpy.logging import get_logger
@@ -16,13 +14,15 @@ from rclpy.signals import SignalHandlerOptions
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
-from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.model_file import load_model
-from crisp_ik_ros.nodes.description import bias_of, robot_of, urdf_path
+from crisp_ik_ros.nodes.description import robot_of, urdf_path
 from crisp_ik_ros.nodes.lifetime import USER_ERRORS, ignore_signals
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
 from crisp_ik_ros.nodes.serving import describe
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.training.request import TrainingRequest
+from crisp_ik_ros.training.samples import load_samples
+from crisp_ik_ros.training.train import readable, train
 
 BETWEEN_REPORTS = 1.0
 
@@ -34,7 +34,23 @@ class Trainer(Node):
         super().__init__("trainer")
         self._place = declare_robot(self)
         self._bias = declare_bias(self)
-        self._dataset = declare(self, "dataset", "", "Samples, .npz or .csv. Empty: sample the simulated robot.")
+        self._dataset = declare(
+            self,
+            "dataset",
+            "",
+            "Samples: .npz, .csv, a rosbag2 recording, or a folder of points. Empty: sample the simulated robot.",
+        )
+        self._distance = declare(
+            self, "distance", 0.0, "Folder of points: distance of hole_0 and hole_1 [m]. 0: not known.", 0.0, 100.0
+        )
+        self._estimator = declare(
+            self,
+            "estimator",
+            "auto",
+            "'crisp', 'learned_kinematics', or 'auto': crisp for full poses, else learned_kinematics.",
+        )
+        self._frame = declare(self, "frame", "known", "Whether data is in the base frame: 'known' or 'unknown'.")
+        self._tool = declare(self, "tool", "known", "Whether the tip link was measured: 'known' or 'unknown'.")
         self._region = declare(
             self, "region", "demo", "Where to sample: 'demo' (around spiral and circle) or 'workspace' (everywhere)."
         )
@@ -46,6 +62,10 @@ class Trainer(Node):
             self, "centers", 1000, "Nystrom centers; not fewer than the samples: exact.", 1, 100_000
         )
         self._output = declare(self, "output", "", "Path of the model file to write (.npz).")
+        self._report = declare(self, "report", "", "Path of a page with pictures to write (.html). Empty: none.")
+        self._corrected_urdf = declare(
+            self, "corrected_urdf", "", "Path of a URDF to write, with the geometry that was identified. Empty: none."
+        )
         self._reuse = declare(
             self, "reuse", False, "Whether an output that is there and can be read is kept and nothing is trained."
         )
@@ -66,20 +86,39 @@ class Trainer(Node):
         robot = robot_of(**self._place)
         if self._reuse and output.exists() and self._keeps(output, robot):
             return
-        estimator = CRiSP(robot, loss=self._loss, kernel=self._kernel, centers=self._centers, random_state=self._seed)
-        dataset = self._sample(robot) if not self._dataset else Dataset.load(Path(self._dataset).expanduser())
-        begin = time.monotonic()
-        self.get_logger().info(f"fitting {len(dataset)} samples, loss {self._loss}")
-        estimator.fit(dataset, progress=_Throttled(self, "fitting"))
-        estimator.training_summary = {
-            "data": self._dataset or f"PyBullet, region {self._region}, seed {self._seed}",
-            "joint_bias_rad": self._bias["joint_bias"],
-            "link_bias_m": self._bias["link_bias"],
-        }
-        estimator.save(output)
-        self.get_logger().info(
-            f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB) after {time.monotonic() - begin:.1f} s; "
-            f"validation error: {_readable(estimator.validation_)}"
+        request = TrainingRequest(
+            output,
+            self._estimator,
+            self._frame,
+            self._tool,
+            self._loss,
+            self._kernel,
+            centers=self._centers,
+            seed=self._seed,
+            report=_path(self._report),
+            corrected_urdf=_path(self._corrected_urdf),
+            urdf=urdf_path(self._place["urdf"]),
+        )
+        log = self.get_logger()
+        trained = train(
+            request,
+            robot,
+            lambda: self._gather(robot),
+            {
+                "data": self._dataset or f"PyBullet, region {self._region}, seed {self._seed}",
+                "joint_bias_rad": self._bias["joint_bias"],
+                "link_bias_m": self._bias["link_bias"],
+            },
+            lambda label: _Throttled(self, label),
+            log.info,
+        )
+        for warning in trained.warnings:
+            log.warning(warning)
+        for note in trained.notes:
+            log.info(note)
+        log.info(
+            f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB) after {trained.seconds:.1f} s; "
+            f"validation error: {readable(trained.model.validation_)}"
         )
 
     def _keeps(self, output: Path, robot: RobotModel) -> bool:
@@ -91,17 +130,24 @@ class Trainer(Node):
         self.get_logger().info(f"reusing {describe(estimator, str(output))}; delete the file to train again")
         return True
 
-    def _sample(self, robot: RobotModel) -> Dataset:
+    def _gather(self, robot: RobotModel) -> Dataset:
+        if self._dataset:
+            return load_samples(self._dataset, robot, self._distance or None)
+        if self._distance:
+            raise InvalidInputError("distance", f"{self._distance} m without a dataset", "a folder of points")
         # PyBullet is only needed here.
-        from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
         from crisp_ik_ros.simulation.regions import Workspace, demo_region
-        from crisp_ik_ros.simulation.sampling import sample
+        from crisp_ik_ros.simulation.sampling import sample_biased
 
         region = demo_region() if self._region == "demo" else Workspace()
-        joint_offsets, link_offsets = bias_of(robot, **self._bias)
-        report = _Throttled(self, "sampling")
-        with PyBulletArm(urdf_path(self._place["urdf"]), robot, joint_offsets, link_offsets) as arm:
-            return sample(arm, region, self._samples, self._seed, progress=report)
+        return sample_biased(
+            robot, urdf_path(self._place["urdf"]), region, self._samples, self._seed, self._bias["joint_bias"],
+            self._bias["link_bias"], self._bias["seed"], _Throttled(self, "sampling"),
+        )  # fmt: skip
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 class _Throttled:
@@ -115,17 +161,6 @@ class _Throttled:
         if done >= total or now - self._last >= BETWEEN_REPORTS:
             self._last = now
             self._node.get_logger().info(f"{self._what}: {100 * done // max(total, 1)} % ({done} of {total})")
-
-
-def _readable(validation: dict[str, Any]) -> str:
-    known = {
-        "position_rms": lambda value: f"position {1e3 * value:.4g} mm rms",
-        "orientation_rms": lambda value: f"orientation {1e3 * value:.4g} mrad rms",
-        "support_mean": lambda value: f"mean support {value:.2f}",
-        "embedding_rms": lambda value: f"embedding {value:.4g} rms",
-    }
-    shown = {key: show(validation[key]) for key, show in known.items() if math.isfinite(validation.get(key, math.nan))}
-    return ", ".join(shown.values())
 
 
 def _interrupt(*_: object) -> None:

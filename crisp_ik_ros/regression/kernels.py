@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from crisp_ik_ros.compiled import compiled, entry, innermost
+from crisp_ik_ros.compiled import allocating_vectorised, entry, exponentials, innermost, vectorised
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.transforms import Array, compiled_euler
 
@@ -201,49 +201,9 @@ def _write_all_features(poses, scales, out):
 
 # Centers that are worked on together: their distances stay in the first-level cache.
 _BLOCK = 256
-# 2^52 * 1.5: adding it rounds to a whole number, which then stands in the lowest bits.
-_ROUND = 6755399441055744.0
-_LOG2_E = 1.4426950408889634
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-# Sums may be taken in any order, so that they run in vector registers; the inputs are finite.
-_VECTORISED = {"reassoc", "contract", "nnan", "nsz"}
-_vectorised = compiled(_nrt=False, fastmath=_VECTORISED)
-_allocating_vectorised = compiled(_nrt=True, fastmath=_VECTORISED)
 
 
-@innermost
-def _exponentials(values, power, bits, count):
-    """Replace the first ``count`` of ``values``, all at most 0, by their exponentials, to 1e-15.
-
-    Written out, because a call of the library's function for every number cannot run in vector registers. ``power`` and
-    ``bits`` are the same memory, as numbers and as whole numbers.
-    """
-    for i in range(count):
-        x = max(values[i], -700.0)
-        rounded = x * _LOG2_E + _ROUND
-        power[i] = rounded
-        whole = rounded - _ROUND
-        r = (x - whole * _LN2_HIGH) - whole * _LN2_LOW
-        p = 1.0 / 6227020800.0
-        p = p * r + 1.0 / 479001600.0
-        p = p * r + 1.0 / 39916800.0
-        p = p * r + 1.0 / 3628800.0
-        p = p * r + 1.0 / 362880.0
-        p = p * r + 1.0 / 40320.0
-        p = p * r + 1.0 / 5040.0
-        p = p * r + 1.0 / 720.0
-        p = p * r + 1.0 / 120.0
-        p = p * r + 1.0 / 24.0
-        p = p * r + 1.0 / 6.0
-        p = p * r + 0.5
-        values[i] = (p * r + 1.0) * r + 1.0
-    for i in range(count):
-        bits[i] = (bits[i] << 52) + (1023 << 52)
-    for i in range(count):
-        values[i] *= power[i]
-
-
-@_allocating_vectorised
+@allocating_vectorised
 def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     """Write k(x, centers) @ coefficients (C,) to ``out``, for one feature vector (D,), without a kernel row in memory.
 
@@ -276,11 +236,11 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
         if profile == GAUSSIAN:
             for i in range(count):
                 values[i] *= -0.5
-            _exponentials(values, power, bits, count)
+            exponentials(values, power, bits, count)
         elif profile == LAPLACIAN:
             for i in range(count):
                 values[i] = -np.sqrt(values[i])
-            _exponentials(values, power, bits, count)
+            exponentials(values, power, bits, count)
         else:
             for i in range(count):
                 values[i] = 0.0
@@ -300,7 +260,7 @@ def kernel_row_product(profile, feature, centers, coefficients, nearness, out):
     return nearest
 
 
-@_vectorised
+@vectorised
 def add_squares(own, row, sums):
     """Add the squared differences of a number from those of ``row`` (k,) to ``sums`` (k,)."""
     for i in range(row.shape[0]):

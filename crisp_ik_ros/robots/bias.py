@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crisp_ik_ros.errors import InvalidInputError, URDFError
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.robots.corrected_urdf import urdf_with_joints
 from crisp_ik_ros.robots.urdf import ChainJoint
 from crisp_ik_ros.transforms import Array, rotation_exponential
 
@@ -75,23 +74,7 @@ def bias_urdf(
     URDFError
         When the text is no XML, or lacks a joint of the chain.
     """
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-    try:
-        root = ElementTree.fromstring(xml, parser)
-    except ElementTree.ParseError as error:
-        raise URDFError(f"cannot be read as a URDF: {error}") from error
-    elements = {element.get("name"): element for element in root.findall("joint")}
-    for joint in bias_joints(joints, joint_offsets, link_offsets):
-        if joint.name not in elements:
-            raise URDFError(f"joint {joint.name!r} of the chain is not in the URDF")
-        origin = elements[joint.name].find("origin")
-        if origin is None:
-            origin = ElementTree.SubElement(elements[joint.name], "origin")
-        origin.attrib = {
-            "xyz": " ".join(repr(float(value)) for value in joint.origin[:3, 3]),
-            "rpy": " ".join(repr(value) for value in _exact_rpy(joint.origin[:3, :3])),
-        }
-    return ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return urdf_with_joints(xml, bias_joints(joints, joint_offsets, link_offsets))
 
 
 def random_bias(
@@ -129,16 +112,6 @@ def _bias(joint: ChainJoint, turn: float, shift: Array) -> ChainJoint:
     origin = joint.origin @ motion
     origin[:3, 3] += shift
     return replace(joint, origin=origin)
-
-
-def _exact_rpy(rotation: Array) -> tuple[float, float, float]:
-    """Roll, pitch, yaw that give ``rotation`` (3, 3) back to rounding, also at a pitch of 90 degrees."""
-    yaw = math.atan2(rotation[1, 0], rotation[0, 0])
-    # Roll and pitch are read off after the yaw is undone, so that whatever the yaw got wrong they make good.
-    sine, cosine = math.sin(yaw), math.cos(yaw)
-    pitch = math.atan2(-rotation[2, 0], cosine * rotation[0, 0] + sine * rotation[1, 0])
-    roll = math.atan2(sine * rotation[0, 2] - cosine * rotation[1, 2], cosine * rotation[1, 1] - sine * rotation[0, 1])
-    return roll, pitch, yaw
 
 
 def _checked(values: ArrayLike, name: str, shapes: set[tuple[int, ...]]) -> Array:

@@ -1,7 +1,8 @@
 """Compiled forward kinematics and Jacobian of a serial chain.
 
 The chain is stored with every joint axis turned to z, so that a joint motion is a rotation about z or a shift along z:
-T(q) = F_0 Z_0(q_0) F_1 Z_1(q_1) ... F_J.
+T(q) = F_0 Z_0(q_0) F_1 Z_1(q_1) ... F_J. Where a robot is known not to do what it is told, its motion q + d(q) takes
+the place of q.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from crisp_ik_ros.compiled import entry, innermost
+from crisp_ik_ros.robots.corrected_chain import corrected_frames, corrected_jacobian
+from crisp_ik_ros.robots.corrections import Corrections
 from crisp_ik_ros.transforms import Array
 
 
@@ -25,17 +28,29 @@ class Chain(NamedTuple):
         Translation of each fixed frame F_j [m].
     prismatic : (J,) bool
         True where joint j slides along its z axis instead of turning about it.
+    corrections : Corrections
+        What the joints do beside what they are told.
     """
 
     rotations: Array
     translations: Array
     prismatic: np.ndarray
+    corrections: Corrections
 
 
 @innermost
 def frames(chain, q, rotation, position, axes, origins):
-    """Walk the chain: write the tip's rotation and position, and each joint's axis and origin, base frame."""
-    rotations, translations, prismatic = chain
+    """Write the tip's rotation and position, and each joint's axis and origin, base frame, at ``q`` (J,)."""
+    if chain.corrections.active:
+        corrected_frames(chain, q, rotation, position, axes, origins)
+    else:
+        _walk(chain, q, rotation, position, axes, origins)
+
+
+@innermost
+def _walk(chain, q, rotation, position, axes, origins):
+    """Do the same for joints that do what they are told."""
+    rotations, translations, prismatic, _ = chain
     joints = q.shape[0]
     r00, r01, r02 = rotations[0, 0, 0], rotations[0, 0, 1], rotations[0, 0, 2]
     r10, r11, r12 = rotations[0, 1, 0], rotations[0, 1, 1], rotations[0, 1, 2]
@@ -83,8 +98,16 @@ def forward_kinematics_jacobian(chain, q, rotation, position, jacobian, axes, or
     Rows of the Jacobian: linear, then angular velocity of the tip, base frame. ``axes`` and ``origins`` (J, 3) are
     scratch memory.
     """
-    frames(chain, q, rotation, position, axes, origins)
-    prismatic = chain[2]
+    if chain.corrections.active:
+        corrected_jacobian(chain, q, rotation, position, jacobian, axes, origins)
+    else:
+        _rigid_jacobian(chain, q, rotation, position, jacobian, axes, origins)
+
+
+@innermost
+def _rigid_jacobian(chain, q, rotation, position, jacobian, axes, origins):
+    _walk(chain, q, rotation, position, axes, origins)
+    prismatic = chain.prismatic
     for j in range(q.shape[0]):
         ax, ay, az = axes[j, 0], axes[j, 1], axes[j, 2]
         if prismatic[j]:

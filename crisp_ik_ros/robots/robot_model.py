@@ -14,8 +14,11 @@ from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
+from crisp_ik_ros.robots.corrections import Corrections, arrays_of, no_corrections
+from crisp_ik_ros.robots.gravity import GRAVITY, Bodies
 from crisp_ik_ros.robots.limits import wrap_all
-from crisp_ik_ros.robots.urdf import ChainJoint, parse_chain, read_urdf
+from crisp_ik_ros.robots.masses import link_masses
+from crisp_ik_ros.robots.urdf import ChainJoint, parse_bodies, read_urdf
 from crisp_ik_ros.transforms import Array, check_pose
 
 # Franka's published limits; the URDF of pybullet_data has wider ones.
@@ -23,6 +26,9 @@ PANDA_LOWER = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
 PANDA_UPPER = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
 # The rest pose to which the paper's authors drew their samples.
 PANDA_REST = (0.98, 0.458, 0.31, -2.24, -0.30, 2.66, 2.32)
+
+# Mass of a link where the URDF names none [kg].
+UNKNOWN_MASS = 2.5
 
 
 class RobotModel:
@@ -44,6 +50,9 @@ class RobotModel:
         The numbers the compiled functions take.
     reach : float
         No tip position is farther than this from ``anchor`` [m].
+    masses, mass_centers : (J,), (J, 3)
+        What moves rigidly with each joint [kg], and where its centre is in the joint's child link [m]; zeros where
+        nothing is known. They do not count for the fingerprint.
     urdf_sha256 : str
         Hash of the URDF text the model was read from; empty when it was not read from one.
     fingerprint : str
@@ -58,6 +67,9 @@ class RobotModel:
         name: str = "robot",
         urdf_sha256: str = "",
         rest: ArrayLike | None = None,
+        corrections: Corrections | None = None,
+        masses: ArrayLike | None = None,
+        mass_centers: ArrayLike | None = None,
     ):
         self.joints = tuple(joints)
         self.base_link = base_link
@@ -72,17 +84,22 @@ class RobotModel:
         self.velocity = np.array([joint.velocity for joint in movable])
         self.continuous = np.array([joint.kind == "continuous" for joint in movable])
         self.rest = 0.5 * (self.lower + self.upper) if rest is None else self._check_rest(rest)
-        self.chain = _compile(self.joints)
+        self.chain = _compile(self.joints, corrections or no_corrections(self.dof))
         self.anchor = self.chain.translations[0].copy()
         # A sliding joint reaches as far as its longer limit.
         slide = np.maximum(np.abs(self.lower), np.abs(self.upper))[self.chain.prismatic].sum()
         self.reach = float(np.linalg.norm(self.chain.translations[1:], axis=1).sum() + slide)
-        for array in (self.lower, self.upper, self.velocity, self.rest):
+        self.masses = np.zeros(self.dof) if masses is None else np.array(masses, dtype=float)
+        self.mass_centers = np.zeros((self.dof, 3)) if mass_centers is None else np.array(mass_centers, dtype=float)
+        for array in (self.lower, self.upper, self.velocity, self.rest, self.masses, self.mass_centers):
             array.setflags(write=False)
         kinds = (f"{joint.name}:{joint.kind}" for joint in movable)
         digest = hashlib.sha256("|".join((base_link, tip_link, *kinds)).encode())
-        for array in (*self.chain, self.lower, self.upper):
+        for array in (*self.chain[:3], self.lower, self.upper):
             digest.update(np.ascontiguousarray(array).tobytes())
+        if self.chain.corrections.active:
+            for array in (*arrays_of(self.chain.corrections).values(), self.chain.corrections.length_scale):
+                digest.update(np.ascontiguousarray(array).tobytes())
         self.fingerprint = digest.hexdigest()
 
     @classmethod
@@ -103,9 +120,13 @@ class RobotModel:
             When the URDF cannot be read or has no such chain.
         """
         xml = read_urdf(path_or_xml)
-        parsed = parse_chain(xml, base_link, tip_link)
+        parsed, bodies = parse_bodies(xml, base_link, tip_link)
         sha256 = hashlib.sha256(xml).hexdigest()
-        return cls(parsed.joints, parsed.base_link, parsed.tip_link, parsed.name, sha256, rest)
+        masses, centers = link_masses(parsed, bodies)
+        return cls(
+            parsed.joints, parsed.base_link, parsed.tip_link, parsed.name, sha256, rest, masses=masses,
+            mass_centers=centers,
+        )  # fmt: skip
 
     @classmethod
     def panda(cls) -> RobotModel:
@@ -168,6 +189,28 @@ class RobotModel:
         placed = replace(first, origin=check_pose(pose, "base") @ first.origin)
         return self._replaced([placed, *others])
 
+    def corrected(self, joints: Sequence[ChainJoint], corrections: Corrections) -> RobotModel:
+        """Return the same robot with other joints of the chain, and joints that do other than they are told."""
+        return RobotModel(
+            joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, self.rest, corrections, self.masses,
+            self.mass_centers,
+        )  # fmt: skip
+
+    def bodies(self, gravity: ArrayLike = GRAVITY) -> Bodies:
+        """What gravity [m/s^2, base frame] acts on, in the form of the compiled functions.
+
+        Where no masses are known, each link is taken to weigh as much as a Panda's, halfway to the next joint.
+        """
+        chain = self.chain
+        movable = [joint for joint in self.joints if joint.movable]
+        aligned = [rotation_z_to(joint.axis).T @ c for joint, c in zip(movable, self.mass_centers, strict=True)]
+        masses, centers = self.masses, np.array(aligned)
+        if not masses.any():
+            masses, centers = np.full(self.dof, UNKNOWN_MASS), 0.5 * chain.translations[1:]
+        return Bodies(
+            chain.rotations, chain.translations, chain.prismatic, masses.copy(), centers, np.array(gravity, dtype=float)
+        )
+
     def forward_kinematics(self, q: ArrayLike) -> Array:
         """Tip poses (..., 4, 4) [m], base frame, of configurations (..., J) [rad or m]."""
         q = self.check_configuration(q)
@@ -212,7 +255,7 @@ class RobotModel:
         return np.clip(self.check_configuration(rest, "rest"), self.lower, self.upper)
 
     def _replaced(self, joints: Sequence[ChainJoint]) -> RobotModel:
-        return RobotModel(joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, self.rest)
+        return self.corrected(joints, self.chain.corrections)
 
     def __repr__(self) -> str:
         return f"RobotModel({self.name!r}, {self.base_link!r} -> {self.tip_link!r}, {self.dof} joints)"
@@ -233,7 +276,7 @@ def panda_urdf_path() -> Path:
     return Path(pybullet_data.getDataPath()) / "franka_panda" / "panda.urdf"
 
 
-def _compile(joints: Sequence[ChainJoint]) -> Chain:
+def _compile(joints: Sequence[ChainJoint], corrections: Corrections) -> Chain:
     """Merge fixed joints, and turn every joint frame so that its axis is z."""
     frames, prismatic = [], []
     frame = np.eye(4)
@@ -241,18 +284,21 @@ def _compile(joints: Sequence[ChainJoint]) -> Chain:
         frame = frame @ joint.origin
         if joint.movable:
             align = np.eye(4)
-            align[:3, :3] = _rotation_z_to(joint.axis)
+            align[:3, :3] = rotation_z_to(joint.axis)
             frames.append(frame @ align)
             prismatic.append(joint.kind == "prismatic")
             frame = align.T
     frames.append(frame)
     stack = np.array(frames)
     return Chain(
-        np.ascontiguousarray(stack[:, :3, :3]), np.ascontiguousarray(stack[:, :3, 3]), np.array(prismatic, dtype=bool)
+        np.ascontiguousarray(stack[:, :3, :3]),
+        np.ascontiguousarray(stack[:, :3, 3]),
+        np.array(prismatic, dtype=bool),
+        corrections,
     )
 
 
-def _rotation_z_to(axis: Array) -> Array:
+def rotation_z_to(axis: Array) -> Array:
     """Rotation matrix whose third column is the unit ``axis``; the identity when that is z."""
     helper = np.eye(3)[0 if abs(axis[0]) < 0.9 else 1]
     x = helper - axis * (axis @ helper)

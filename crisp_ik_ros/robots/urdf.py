@@ -58,6 +58,29 @@ class ParsedChain:
     joints: tuple[ChainJoint, ...]
 
 
+@dataclass(frozen=True)
+class Body:
+    """A link of a URDF, and where it hangs.
+
+    Attributes
+    ----------
+    name, parent : str
+        The link and the one above it; ``parent`` is empty for the root.
+    origin : (4, 4)
+        Pose in the parent's frame with the joint between them at zero [m].
+    mass : float
+        0 where the URDF names none [kg].
+    center : (3,)
+        Centre of mass in the link's frame [m].
+    """
+
+    name: str
+    parent: str
+    origin: Array
+    mass: float
+    center: Array
+
+
 def read_urdf(path_or_xml: str | Path) -> bytes:
     """Bytes of a URDF given as a path or as its XML text.
 
@@ -97,7 +120,38 @@ def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None =
         When the XML is no URDF, a link is unknown, the links are not connected, or a joint of the chain lacks limits,
         has a zero axis or a type that is not supported.
     """
+    return _chain(_parse_with_yourdfpy(_well_formed(xml)), base_link, tip_link)
+
+
+def parse_bodies(
+    xml: bytes, base_link: str | None = None, tip_link: str | None = None
+) -> tuple[ParsedChain, tuple[Body, ...]]:
+    """Parse the chain between two links of a URDF, and all links with their masses.
+
+    Parameters
+    ----------
+    xml, base_link, tip_link
+        As in ``parse_chain``.
+
+    Returns
+    -------
+    ParsedChain
+        As ``parse_chain`` has it.
+    tuple of Body
+        All links of the URDF, those beside the chain too.
+
+    Raises
+    ------
+    URDFError
+        As ``parse_chain`` does, and when a mass is negative, or it or a position is not finite.
+    """
     robot = _parse_with_yourdfpy(_well_formed(xml))
+    chain = _chain(robot, base_link, tip_link)
+    above = {joint.child: joint for joint in robot.joints}
+    return chain, tuple(_body(link, above.get(link.name)) for link in robot.links)
+
+
+def _chain(robot: Any, base_link: str | None, tip_link: str | None) -> ParsedChain:
     links = {link.name for link in robot.links}
     names = [joint.name for joint in robot.joints]
     if len(set(names)) != len(names):
@@ -174,10 +228,27 @@ def _only(candidates: list[str], label: str, what: str) -> str:
     return candidates[0]
 
 
-def _convert(joint: Any) -> ChainJoint:
-    origin = np.eye(4) if joint.origin is None else np.array(joint.origin, dtype=float)
+def _body(link: Any, joint: Any) -> Body:
+    mass, center = 0.0, np.zeros(3)
+    if link.inertial is not None:
+        mass = float(link.inertial.mass or 0.0)
+        if not (np.isfinite(mass) and mass >= 0.0):
+            raise URDFError(f"link {link.name!r} has mass {mass}; a finite number of kilograms, at least 0, expected")
+        center = _origin(link.inertial.origin, f"the <inertial> of link {link.name!r}")[:3, 3]
+    if joint is None:
+        return Body(link.name, "", np.eye(4), mass, center)
+    return Body(link.name, joint.parent, _origin(joint.origin, f"joint {joint.name!r}"), mass, center)
+
+
+def _origin(matrix: Any, owner: str) -> Array:
+    origin = np.eye(4) if matrix is None else np.array(matrix, dtype=float)
     if not np.isfinite(origin).all():
-        raise URDFError(f"joint {joint.name!r} has an origin that is not finite")
+        raise URDFError(f"{owner} has an origin that is not finite")
+    return origin
+
+
+def _convert(joint: Any) -> ChainJoint:
+    origin = _origin(joint.origin, f"joint {joint.name!r}")
     if joint.type == "fixed":
         return ChainJoint(joint.name, "fixed", joint.child, origin, np.array([1.0, 0.0, 0.0]))
     if joint.type not in MOVABLE:

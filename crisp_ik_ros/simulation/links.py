@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.transforms import Array, invert_pose, make_pose, matrix_from_quaternion, quaternion_from_matrix
+
+PROGRESS_EVERY = 1000
+
+
+def joints_and_links(bullet: Any, client: int, body: int) -> tuple[list[tuple], dict[str, int]]:
+    """What PyBullet says of each joint of a body, in its order, and the number of each link by name; -1 is the root."""
+    infos = [
+        bullet.getJointInfo(body, index, physicsClientId=client)
+        for index in range(bullet.getNumJoints(body, physicsClientId=client))
+    ]
+    links = {info[12].decode(): info[0] for info in infos}
+    links[bullet.getBodyInfo(body, physicsClientId=client)[0].decode()] = -1
+    return infos, links
 
 
 def link_pose(bullet: Any, client: int, body: int, link: int) -> Array:
@@ -28,6 +41,46 @@ def link_pose(bullet: Any, client: int, body: int, link: int) -> Array:
     center = _pose(*bullet.getBasePositionAndOrientation(body, physicsClientId=client))
     dynamics = bullet.getDynamicsInfo(body, -1, physicsClientId=client)
     return center @ invert_pose(_pose(dynamics[3], dynamics[4]))
+
+
+def link_poses(
+    bullet: Any,
+    client: int,
+    body: int,
+    link: int,
+    joints: Sequence[int],
+    configurations: Array,
+    progress: Callable[[int, int], None] | None = None,
+) -> Array:
+    """Poses (n, 4, 4) in the world of a link's URDF frame [m], and not of the root's, at many configurations.
+
+    The body is left at the last one.
+
+    Parameters
+    ----------
+    bullet : module
+        PyBullet.
+    client, body, link : int
+        Its world, a body there, a link of that.
+    joints : sequence of int
+        Joints that are placed.
+    configurations : (n, J)
+        Their positions [rad or m].
+    progress : callable, optional
+        Called now and then with the number done and n.
+    """
+    # Column by column: converting one number at a time to what PyBullet takes would cost as much as the kinematics.
+    rows = configurations[:, :, None].tolist()
+    count = len(rows)
+    frames = np.empty((count, 7))
+    place, look = bullet.resetJointStatesMultiDof, bullet.getLinkState
+    for i, row in enumerate(rows):
+        place(body, joints, row, physicsClientId=client)
+        state = look(body, link, computeForwardKinematics=1, physicsClientId=client)
+        frames[i, :3], frames[i, 3:] = state[4], state[5]
+        if progress is not None and ((i + 1) % PROGRESS_EVERY == 0 or i + 1 == count):
+            progress(i + 1, count)
+    return make_pose(frames[:, :3], matrix_from_quaternion(frames[:, 3:]))
 
 
 def null_space_inverse_kinematics(
@@ -68,8 +121,8 @@ def null_space_inverse_kinematics(
     place = {joint: i for i, joint in enumerate(joints)}
     numbers, lows, highs, rests = [], [], [], []
     # PyBullet takes all movable joints of the body, in its own order, or else forgets about the null space.
-    for index in range(bullet.getNumJoints(body, physicsClientId=client)):
-        info = bullet.getJointInfo(body, index, physicsClientId=client)
+    for info in joints_and_links(bullet, client, body)[0]:
+        index = info[0]
         if info[3] < 0:  # fixed
             continue
         numbers.append(index)

@@ -15,17 +15,12 @@ from crisp_ik_ros.robots.bias import bias_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import read_urdf
 from crisp_ik_ros.simulation.camera import Camera, color_bare_meshes, take_picture
-from crisp_ik_ros.simulation.links import link_pose, null_space_inverse_kinematics
+from crisp_ik_ros.simulation.links import joints_and_links, link_pose, link_poses, null_space_inverse_kinematics
 from crisp_ik_ros.simulation.loading import load_body, portable_urdf, quiet
 from crisp_ik_ros.simulation.meshes import add_visual_mesh
-from crisp_ik_ros.transforms import Array, check_pose, invert_pose, make_pose, matrix_from_quaternion
-
-# Share of the position error that a motor makes good in one time step. PyBullet's default of 0.1 trails a moving target
-# by 40 ms, this by half of it; with more, a Panda still swings a second after a jump of 0.3 rad in all joints.
-POSITION_GAIN = 0.2
-# Of motors whose URDF names no effort or no velocity [N m or N], [rad/s or m/s].
-DEFAULT_EFFORT, DEFAULT_VELOCITY = 1000.0, 10.0
-PROGRESS_EVERY = 1000
+from crisp_ik_ros.simulation.motors import hold, hold_others
+from crisp_ik_ros.simulation.self_collision import RANDOM_CONFIGURATIONS, SelfCollision
+from crisp_ik_ros.transforms import Array, check_pose, invert_pose
 
 
 class PyBulletArm:
@@ -74,6 +69,7 @@ class PyBulletArm:
         if not (np.isfinite(time_step) and time_step > 0.0):
             raise InvalidInputError("time_step", time_step, "a positive number of seconds")
         self._client = -1
+        self._watched: dict[float, SelfCollision] = {}
         self.robot = robot
         self.true_robot = robot.with_bias(joint_offsets, link_offsets)
         self.time_step = float(time_step)
@@ -113,9 +109,8 @@ class PyBulletArm:
         if turning.any():
             position = self._raw_state()[0]
             target = np.where(turning, position + self.robot.wrapped(target - position), target)
-        limits = zip(self._effort, self._velocity, strict=True)
-        for joint, value, speed, (effort, fastest) in zip(self._joints, target, moving, limits, strict=True):
-            self._hold(joint, value, effort, fastest, speed)
+        for joint, value, speed in zip(self._infos, target, moving, strict=True):
+            hold(self._bullet, self._client, self._body, joint, value, speed)
 
     def step(self, count: int = 1) -> None:
         """Let ``count`` time steps pass."""
@@ -144,25 +139,13 @@ class PyBulletArm:
         progress : callable, optional
             Called now and then with the number done and n.
         """
-        configurations = self.robot.check_configuration(configurations, "configurations")
-        if configurations.ndim != 2:
-            raise InvalidInputError("configurations", f"shape {configurations.shape}", f"(n, {self.robot.dof})")
+        configurations = self._many(configurations)
         positions, velocities, _ = self._raw_state()
-        # Column by column: converting one number at a time to what PyBullet takes would cost as much as the kinematics.
-        rows = configurations[:, :, None].tolist()
-        count = len(rows)
-        frames = np.empty((count, 7))
-        place, look = self._bullet.resetJointStatesMultiDof, self._bullet.getLinkState
-        body, joints, tip, client = self._body, self._joints, self._tip_index, self._client
-        for i, row in enumerate(rows):
-            place(body, joints, row, physicsClientId=client)
-            state = look(body, tip, computeForwardKinematics=1, physicsClientId=client)
-            frames[i, :3], frames[i, 3:] = state[4], state[5]
-            if progress is not None and ((i + 1) % PROGRESS_EVERY == 0 or i + 1 == count):
-                progress(i + 1, count)
+        poses = link_poses(
+            self._bullet, self._client, self._body, self._tip_index, self._joints, configurations, progress
+        )
         self._place(positions, velocities)
-        base = self._link_pose(self._base_index)
-        return invert_pose(base) @ make_pose(frames[:, :3], matrix_from_quaternion(frames[:, 3:]))
+        return invert_pose(self._link_pose(self._base_index)) @ poses
 
     def inverse_kinematics(
         self,
@@ -197,6 +180,37 @@ class PyBulletArm:
                 self._bullet, self._client, self._body, self._tip_index, target, self._joints, self.robot.lower,
                 self.robot.upper, rest, iterations, residual,
             )  # fmt: skip
+        finally:
+            self._place(positions, velocities)
+
+    def collision_free(
+        self, configurations: ArrayLike, clearance: float = 0.0, floor: float | None = None
+    ) -> np.ndarray:
+        """Whether the true arm touches neither itself nor the floor: bool (n,), of configurations (n, J) [rad or m].
+
+        Which links are watched says ``SelfCollision``. The simulation is left as it was.
+
+        Parameters
+        ----------
+        configurations : (n, J)
+        clearance : float
+            Smallest distance that is kept [m].
+        floor : float, optional
+            Height of a floor, along the base link's z axis [m]. Default: none.
+        """
+        configurations = self._many(configurations)
+        for name, value in (("clearance", clearance), ("floor", 0.0 if floor is None else floor)):
+            if not (np.isfinite(value) and (value >= 0.0 or name == "floor")):
+                raise InvalidInputError(name, value, "a length in metres")
+        positions, velocities, _ = self._raw_state()
+        try:
+            if clearance not in self._watched:
+                random = self.robot.random_configurations(RANDOM_CONFIGURATIONS, np.random.default_rng(0))
+                self._watched[clearance] = SelfCollision(
+                    self._bullet, self._client, self._body, self._base_index, self._joints, self.robot.rest, random,
+                    clearance,
+                )  # fmt: skip
+            return self._watched[clearance].free(configurations, floor)
         finally:
             self._place(positions, velocities)
 
@@ -254,47 +268,28 @@ class PyBulletArm:
 
     def _find_joints(self) -> None:
         bullet, client, body = self._bullet, self._client, self._body
-        infos = [
-            bullet.getJointInfo(body, index, physicsClientId=client)
-            for index in range(bullet.getNumJoints(body, physicsClientId=client))
-        ]
+        infos, links = joints_and_links(bullet, client, body)
         joints = {info[1].decode(): info for info in infos}
-        links = {info[12].decode(): info[0] for info in infos}
-        links[bullet.getBodyInfo(body, physicsClientId=client)[0].decode()] = -1
         missing = [name for name in self.robot.joint_names if name not in joints]
         missing += [name for name in (self.robot.base_link, self.robot.tip_link) if name not in links]
         if missing:
             raise SimulationError(f"PyBullet's robot lacks {', '.join(missing)}; does the model belong to this URDF?")
         self._base_index, self._tip_index = links[self.robot.base_link], links[self.robot.tip_link]
-        chosen = [joints[name] for name in self.robot.joint_names]
-        self._joints = [info[0] for info in chosen]
-        self._effort = [info[10] if info[10] > 0.0 else DEFAULT_EFFORT for info in chosen]
-        self._velocity = [info[11] if info[11] > 0.0 else DEFAULT_VELOCITY for info in chosen]
-        for info in infos:
-            if info[0] in self._joints or info[2] not in (bullet.JOINT_REVOLUTE, bullet.JOINT_PRISMATIC):
-                continue
-            value = min(max(0.0, info[8]), info[9]) if info[8] <= info[9] else 0.0
-            bullet.resetJointState(body, info[0], value, physicsClientId=client)
-            self._hold(info[0], value, info[10] or DEFAULT_EFFORT, info[11] or DEFAULT_VELOCITY)
-
-    def _hold(self, joint: int, value: float, effort: float, fastest: float, speed: float = 0.0) -> None:
-        self._bullet.setJointMotorControl2(
-            self._body,
-            joint,
-            self._bullet.POSITION_CONTROL,
-            targetPosition=float(value),
-            force=effort,
-            targetVelocity=float(speed),
-            maxVelocity=fastest,
-            positionGain=POSITION_GAIN,
-            physicsClientId=self._client,
-        )
+        self._infos = [joints[name] for name in self.robot.joint_names]
+        self._joints = [info[0] for info in self._infos]
+        hold_others(bullet, client, body, infos, self._joints)
 
     def _one(self, configuration: ArrayLike, name: str = "configuration") -> Array:
         configuration = self.robot.check_configuration(configuration, name)
         if configuration.shape != (self.robot.dof,):
             raise InvalidInputError(name, f"shape {configuration.shape}", f"({self.robot.dof},)")
         return configuration
+
+    def _many(self, configurations: ArrayLike) -> Array:
+        configurations = self.robot.check_configuration(configurations, "configurations")
+        if configurations.ndim != 2:
+            raise InvalidInputError("configurations", f"shape {configurations.shape}", f"(n, {self.robot.dof})")
+        return configurations
 
     def _place(self, positions: Array, velocities: Array | None = None) -> None:
         velocities = np.zeros(self.robot.dof) if velocities is None else velocities

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,6 +13,8 @@ from crisp_ik_ros.errors import InvalidInputError, SimulationError
 from crisp_ik_ros.estimators.decoding import Decoder, Problem
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.metrics import tool_errors
+from crisp_ik_ros.robots.bias import random_bias
+from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.simulation.regions import Region, Workspace
 from crisp_ik_ros.transforms import Array
@@ -107,6 +110,35 @@ def sample(
     return Dataset(
         np.concatenate(kept_configurations)[:count], np.concatenate(kept_poses)[:count], arm.robot.joint_names
     )
+
+
+def sample_biased(
+    robot: RobotModel,
+    urdf: str | Path,
+    region: Region | Workspace,
+    count: int,
+    seed: int,
+    joint_bias: float,
+    link_bias: float,
+    bias_seed: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> Dataset:
+    """Draw samples of a simulated robot that is not what its URDF says.
+
+    Parameters
+    ----------
+    robot : RobotModel
+        The nominal robot.
+    urdf : str or Path
+        Its URDF.
+    region, count, seed, progress
+        As for ``sample``.
+    joint_bias, link_bias, bias_seed
+        Offsets of the true robot [rad, m], and the seed of their signs, as for ``random_bias``.
+    """
+    offsets = random_bias(robot.joints, joint_bias, link_bias, bias_seed)
+    with PyBulletArm(urdf, robot, *offsets) as arm:
+        return sample(arm, region, count, seed, progress=progress)
 
 
 def _solver(arm: PyBulletArm, rest: ArrayLike | None) -> Callable[[Array], Array]:

@@ -22,9 +22,9 @@ class Status(str, Enum):
 
 # By their codes in compiled code.
 STATUSES = tuple(Status)
-SOURCES = ("learned", "blended", "nominal")
+SOURCES = ("learned", "blended", "nominal", "corrected")
 SUCCESS, NO_SOLUTION, TIMED_OUT, STEP_TOO_LARGE = range(4)
-LEARNED, BLENDED, NOMINAL = range(3)
+LEARNED, BLENDED, NOMINAL, CORRECTED = range(4)
 # Columns of ``Answers.rows`` behind the configuration.
 POSITION_ERROR, ORIENTATION_ERROR, SUPPORT, STATUS, SOURCE, ITERATIONS = range(6)
 COLUMNS = 6
@@ -70,7 +70,8 @@ class IKResult(NamedTuple):
     iterations : int
         Evaluations of the model, all starts together.
     source : str
-        What the answer rests on: "learned", "blended" or "nominal".
+        What the answer rests on: "learned", "blended" or "nominal"; "corrected" where LearnedKinematics knows the parts
+        of the arm there, but has not seen anything near.
     """
 
     configuration: Array

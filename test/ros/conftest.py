@@ -54,18 +54,27 @@ def start(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def small_model(panda, tmp_path_factory) -> Path:
-    """A model of the true Panda from a few hundred samples around the trajectories."""
+def train_small(panda, tmp_path_factory):
+    """Train a model of a true Panda on a few hundred samples around the trajectories."""
     from crisp_ik_ros import CRiSP, Dataset, ModelBasedIK
     from crisp_ik_ros.regression.kernels import make_kernel
     from crisp_ik_ros.trajectories import circle, spiral
 
-    targets = np.concatenate([spiral(points=100), circle(points=100)])
-    result = ModelBasedIK(panda).solve_path(targets, panda.rest)
-    rng = np.random.default_rng(0)
-    configurations = result.configurations[rng.integers(len(targets), size=300)]
-    configurations = np.clip(configurations + 0.05 * rng.standard_normal((300, 7)), panda.lower, panda.upper)
-    dataset = Dataset(configurations, panda.forward_kinematics(configurations), panda.joint_names)
-    path = tmp_path_factory.mktemp("model") / "small.npz"
-    CRiSP(panda, kernel=make_kernel("gaussian", 0.1, 0.3), penalty=1e-8, centers=None).fit(dataset).save(path)
-    return path
+    def train(true) -> Path:
+        targets = np.concatenate([spiral(points=100), circle(points=100)])
+        result = ModelBasedIK(panda).solve_path(targets, panda.rest)
+        rng = np.random.default_rng(0)
+        configurations = result.configurations[rng.integers(len(targets), size=300)]
+        configurations = np.clip(configurations + 0.05 * rng.standard_normal((300, 7)), panda.lower, panda.upper)
+        dataset = Dataset(configurations, true.forward_kinematics(configurations), panda.joint_names)
+        path = tmp_path_factory.mktemp("model") / "small.npz"
+        CRiSP(panda, kernel=make_kernel("gaussian", 0.1, 0.3), penalty=1e-8, centers=None).fit(dataset).save(path)
+        return path
+
+    return train
+
+
+@pytest.fixture(scope="session")
+def small_model(panda, train_small) -> Path:
+    """A model of a Panda that is its URDF."""
+    return train_small(panda)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.nodes import lifetime
@@ -16,6 +18,8 @@ class Probe(lifetime.ManagedNode):
     def __init__(self) -> None:
         super().__init__("probe")
         self.create_service(Trigger, "ask", self._answer)
+        self.create_service(Trigger, "ask_patiently", self._answer_later, callback_group=ReentrantCallbackGroup())
+        self._later, self._asked = Future(), 0
         self.create_timer(0.05, getattr(self, f"_{sys.argv[1]}"))
         print("ready", flush=True)
 
@@ -36,6 +40,13 @@ class Probe(lifetime.ManagedNode):
 
     def _answer(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = "here"
+        self._asked += 1
+        if self._asked == 2:
+            self._later.set_result("asked twice")
+        return response
+
+    async def _answer_later(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.message = await lifetime.Patiently(self._later)
         return response
 
     def close(self) -> None:

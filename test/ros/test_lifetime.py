@@ -81,6 +81,21 @@ def test_services_and_timers_run_also_on_a_simulated_clock(ros, begin, client, e
     assert process.wait(30) == 0
 
 
+@pytest.mark.parametrize("executor", EXECUTORS)
+def test_an_answer_may_wait_while_all_else_goes_on(begin, client, executor):
+    process = begin("wait", executor)
+    late = client.node.create_client(Trigger, "ask_patiently")
+    assert late.wait_for_service(30.0)
+    answer = late.call_async(Trigger.Request())
+    for _ in range(2):
+        assert not answer.done()
+        assert client.call(Trigger, "ask", Trigger.Request()).message == "here"
+    client.spin_until(answer.done, timeout=30.0)
+    assert answer.result().message == "asked twice"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 0
+
+
 def lifetime_time(seconds: int):
     from crisp_ik_ros.nodes.conversions import time_message
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 import numpy as np
 import pytest
+from crisp_ik.srv import ComputeIK
+from measured import measured_positions, true_robot
 
-from crisp_ik_ros import Dataset, load_model
+from crisp_ik_ros import Dataset, LearnedKinematics, RobotModel, load_model
+from crisp_ik_ros.nodes.answer import ErrorCode
+from crisp_ik_ros.nodes.conversions import pose_stamped_message
 
 pytest.importorskip("pybullet")
 
@@ -57,3 +62,56 @@ def test_it_reads_a_file(ros, start, tmp_path, panda):
     process = start("trainer", dataset=str(data), output=str(output))
     assert process.wait() == 0, process.text
     assert load_model(output, panda).samples_ == 60
+
+
+def test_positions_make_a_model_a_report_and_a_urdf_that_the_service_serves(ros, start, client, tmp_path, panda):
+    pytest.importorskip("matplotlib")
+    true = true_robot(panda)
+    data, output = tmp_path / "data.csv", tmp_path / "model.npz"
+    report, urdf = tmp_path / "report.html", tmp_path / "corrected.urdf"
+    measured_positions(true, 60, 0).save(data)
+    process = start(
+        "trainer", dataset=str(data), output=str(output), report=str(report), corrected_urdf=str(urdf), tool="unknown"
+    )
+    assert process.wait(240.0) == 0, process.text
+    assert "learned_kinematics (the data has samples without a full pose)" in process.text
+    assert "validation error: nominal model" in process.text
+    model = load_model(output, panda)
+    assert isinstance(model, LearnedKinematics) and model.tool == "unknown"
+    assert report.read_text().startswith("<!doctype html>")
+    q = panda.random_configurations(20, np.random.default_rng(1))
+    corrected = RobotModel.from_urdf(urdf, panda.base_link, panda.tip_link)
+    np.testing.assert_allclose(
+        corrected.forward_kinematics(q), model.geometric_robot_.forward_kinematics(q), rtol=0, atol=1e-12
+    )
+
+    service = start("ik_service", model=str(output))
+    service.wait_for("serving /compute_ik")
+    assert "LearnedKinematics, 60 samples" in service.text
+    sources = set()
+    for pose in model.forward_kinematics(q):
+        request = ComputeIK.Request(pose=pose_stamped_message(pose, panda.base_link))
+        request.timeout.sec = 2
+        answer = client.call(ComputeIK, "compute_ik", request)
+        assert answer.error_code == ErrorCode.SUCCESS, answer.message
+        assert answer.source in ("learned", "corrected", "blended", "nominal") and 0.0 < answer.support <= 1.0
+        found = re.fullmatch(r"within ([\d.e+-]+) mm \(95 %\) of the target, as far as the model knows", answer.message)
+        assert found, answer.message
+        bound = 1e3 * float(model.predicted_error(list(answer.solution.position)))
+        assert float(found.group(1)) == pytest.approx(bound, rel=0.06)
+        sources.add(answer.source)
+    assert "learned" in sources
+    assert service.stopped_cleanly()
+
+
+def test_words_that_mean_nothing_are_refused(ros, start, tmp_path):
+    cases = [
+        ({"estimator": "ridge"}, "ridge"),
+        ({"frame": "somewhere"}, "frame"),
+        ({"estimator": "crisp", "tool": "unknown"}, "an unknown tool"),
+        ({"distance": 0.05}, "folder of points"),
+    ]
+    output = str(tmp_path / "model.npz")
+    for process, word in [(start("trainer", output=output, **parameters), word) for parameters, word in cases]:
+        assert process.wait() == 1, process.text
+        assert "FATAL" in process.text and word in process.text and "Traceback" not in process.text

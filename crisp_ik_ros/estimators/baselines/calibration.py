@@ -93,6 +93,7 @@ class KinematicCalibration:
         )
         check_whole(1, limit=self.limit)
         check_whole(0, random_state=self.random_state)
+        dataset.require_poses("KinematicCalibration")
         configurations = configurations_of(self.robot, dataset)
         offsets, iterations = self._least_squares(configurations, dataset.poses)
         joint_offsets, link_offsets = self._parts(offsets)

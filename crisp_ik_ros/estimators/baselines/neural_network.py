@@ -103,6 +103,7 @@ class NeuralNetworkIK(Baseline):
             raise InvalidInputError("layers", self.layers, "at least one width")
         for i, width in enumerate(self.layers):
             check_whole(1, False, **{f"layers[{i}]": width})
+        dataset.require_poses("NeuralNetworkIK")
         configurations = configurations_of(self.robot, dataset)
         features = PoseFeatures.of(dataset.poses, self.orientation)
         mean, scale = configurations.mean(axis=0), configurations.std(axis=0)

@@ -124,6 +124,7 @@ class OneClassStructuredSVM(Baseline):
         check_whole(1, starts=self.starts, limit=self.limit)
         check_whole(0, random_state=self.random_state)
         # A sample may read a little beyond its limit; answers may not.
+        dataset.require_poses("OneClassStructuredSVM")
         configurations = self.robot.confined(configurations_of(self.robot, dataset))
         features = PoseFeatures.of(dataset.poses, self.orientation)
         poses = features(dataset.poses) / self.pose_width

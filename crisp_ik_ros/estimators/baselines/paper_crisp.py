@@ -74,6 +74,7 @@ class PaperCRiSP:
         """
         if self.loss not in LOSSES:
             raise InvalidInputError("loss", repr(self.loss), " or ".join(map(repr, LOSSES)))
+        dataset.require_poses("PaperCRiSP")
         configurations = configurations_of(self.robot, dataset)
         self.regression_ = KernelRidge(self.kernel, self.penalty).fit(dataset.poses, np.ones((len(dataset), 1)))
         self.configurations_ = configurations

@@ -1,0 +1,56 @@
+"""Which reader a file or folder needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from crisp_ik_ros.datasets.archive import read_archive
+from crisp_ik_ros.datasets.csv import read_csv
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.datasets.fields import with_joints
+from crisp_ik_ros.datasets.point_folder import read_point_folder
+from crisp_ik_ros.errors import DatasetError, MissingDependencyError
+
+# Files that hold the messages of a recording.
+STORAGE_FILES = {".mcap", ".db3"}
+
+
+def load_dataset(path: Path, memory_map: bool, joint_names: Sequence[str] | None, **options: Any) -> Dataset:
+    """As ``Dataset.load``."""
+    if not path.exists():
+        raise DatasetError(f"no data file at {path}")
+    if path.is_dir():
+        if memory_map:
+            raise DatasetError(f"{path} is a folder and cannot be mapped into memory; load it and save it as .npz")
+        if (path / "metadata.yaml").is_file() or any(file.suffix in STORAGE_FILES for file in path.iterdir()):
+            return _recording(path, joint_names, **options)
+        return read_point_folder(path, joint_names, **options)
+    if path.suffix == ".bag":
+        raise DatasetError(f"{path} is a recording of ROS 1; make one of ROS 2 of it with rosbags-convert")
+    if path.suffix in STORAGE_FILES:
+        if memory_map:
+            raise DatasetError(f"{path} is a recording and cannot be mapped into memory; load it and save it as .npz")
+        return _recording(path, joint_names, **options)
+    if options:
+        raise DatasetError(f"{path}: options {', '.join(options)}; expected none for such a file")
+    if path.suffix == ".csv":
+        if memory_map:
+            raise DatasetError(f"{path} is text and cannot be mapped into memory; load it and save it as .npz")
+        fields = read_csv(path, joint_names)
+    else:
+        fields = read_archive(path, memory_map)
+    try:
+        return Dataset.from_fields(fields if joint_names is None else with_joints(fields, joint_names))
+    except DatasetError as error:
+        raise DatasetError(f"{path}: {error}") from error
+
+
+def _recording(path: Path, joint_names: Sequence[str] | None, **options: Any) -> Dataset:
+    try:
+        # Serving needs no recordings.
+        from crisp_ik_ros.datasets.rosbag import read_rosbag
+    except ImportError as error:
+        raise MissingDependencyError(f"recordings are read by rosbags ({error}); pip install rosbags") from error
+    return read_rosbag(path, joint_names, **options)

@@ -1,0 +1,105 @@
+"""What was identified, in a form for people: each parameter with its uncertainty, and what is wrong with the data."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from crisp_ik_ros.datasets.dataset import SAME_POINT
+from crisp_ik_ros.estimators.identification.identification import Fit
+from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.transforms import Array
+
+# A parameter of which the data has told less than this is the prior's.
+TOLD = 0.1
+# Share of outliers that is worth a warning.
+MANY_OUTLIERS = 0.03
+# Errors that nobody can measure [m].
+NEGLIGIBLE = 1e-6
+# An arm that is off by more than this after learning is another arm than its URDF [m].
+ANOTHER_ARM = 0.02
+
+
+class Identified(NamedTuple):
+    """One parameter of a robot's errors.
+
+    Attributes
+    ----------
+    name, unit : str
+    value : float
+    deviation : float
+        Standard deviation that is left.
+    prior : float
+        Standard deviation before there was data, as it was fitted.
+    told : float
+        How much of it the data has told: 0 (nothing: the prior decides) to 1.
+    """
+
+    name: str
+    unit: str
+    value: float
+    deviation: float
+    prior: float
+    told: float
+
+    @property
+    def undetermined(self) -> bool:
+        """Whether the prior alone has fixed it."""
+        return self.told < TOLD
+
+
+def findings(fit: Fit) -> tuple[Identified, ...]:
+    """Parameters of a fit, those of the kernel term left out."""
+    count = fit.layout.parametric
+    deviations = np.sqrt(np.diag(fit.covariance())[:count])
+    return describe(fit.layout.names(), fit.parameters[:count], deviations, fit.scales[:count])
+
+
+def describe(names: list[tuple[str, str]], values: Array, deviations: Array, priors: Array) -> tuple[Identified, ...]:
+    """Gather parameters, their standard deviations and those of their priors, each (P,)."""
+    told = 1.0 - np.clip(deviations / priors, 0.0, 1.0) ** 2
+    return tuple(
+        Identified(name, unit, *map(float, numbers))
+        for (name, unit), *numbers in zip(names, values, deviations, priors, told, strict=True)
+    )
+
+
+def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outliers: np.ndarray) -> tuple[str, ...]:
+    """What a user should know before trusting a fit, in sentences."""
+    found = []
+    learned, nominal = validation.get("position_median"), validation.get("nominal_position_median")
+    if learned is None or nominal is None:
+        found.append(
+            "Nothing could be held out for validation (one same-point group, or too few samples): how good the model "
+            "is elsewhere is not known. Measure in at least two places."
+        )
+    else:
+        if learned >= nominal and learned > NEGLIGIBLE:
+            found.append(
+                f"On held-out samples the model is worse than the nominal one: {1e3 * learned:.3g} mm and "
+                f"{1e3 * nominal:.3g} mm. Do not use it; see what is in the data with: crisp-ik inspect."
+            )
+        if learned > ANOTHER_ARM:
+            found.append(
+                f"Held-out samples are still off by {1e3 * learned:.3g} mm: the data or the URDF is another arm's, or "
+                "columns are swapped, or units are wrong. See: crisp-ik inspect."
+            )
+    if len(outliers) > MANY_OUTLIERS * len(data):
+        found.append(
+            f"{len(outliers)} of {len(data)} samples fit nothing else and hardly count; the first is row {outliers[0]}."
+        )
+    groups = len(np.unique(data.groups[data.kinds == SAME_POINT]))
+    if groups and not len(data.pairs) and not (data.kinds != SAME_POINT).any():
+        found.append(
+            "All that is known is that points were the same: the size of the arm cannot be told from that. Give a "
+            "known distance between two of the points."
+        )
+    unique = len(np.unique(np.round(data.configurations, 9), axis=0))
+    if unique < len(data):
+        found.append(f"{len(data) - unique} of {len(data)} samples repeat a configuration: they only average noise.")
+    if 3 * len(data) < fit.layout.geometric:
+        found.append(
+            f"{len(data)} samples are few for {fit.layout.geometric} frame parameters; the priors decide much."
+        )
+    return tuple(found)

@@ -1,0 +1,181 @@
+"""Measurements as the identification compares them with a robot: residuals, and how they move with the tool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Dataset
+from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.samples import ConfigurationRows
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array, rotation_logarithm
+
+# Degrees of freedom of the Student distribution that residuals are taken to have: a gross error counts little.
+TAIL = 4.0
+# A real arm may have been where its URDF does not let it, but not in degrees [rad or m].
+LIMIT_SLACK = 1.0
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Samples of a dataset in a robot's joint order.
+
+    Attributes
+    ----------
+    configurations : (n, J)
+    kinds : (n,)
+        POSE, POSITION or SAME_POINT.
+    positions, rotations : (n, 3), (n, 3, 3)
+        Measured, where the kind says so.
+    groups : (n,)
+        Group of each sample of the kind SAME_POINT, counted from 0; -1 for the others.
+    names : tuple of str
+        Of the groups.
+    pairs : (k, 2)
+        Groups whose points are a known distance apart; ``lengths`` and ``tolerances`` (k,) say how far [m].
+    noise : (n, 2)
+        Standard deviation of position and orientation, to a factor that is fitted [m, rad].
+    stated : bool
+        Whether the noise is the data's, and not the priors'.
+    """
+
+    configurations: Array
+    kinds: np.ndarray
+    positions: Array
+    rotations: Array
+    groups: np.ndarray
+    names: tuple[str, ...]
+    pairs: np.ndarray
+    lengths: Array
+    tolerances: Array
+    noise: Array
+    stated: bool
+
+    def __len__(self) -> int:
+        return len(self.configurations)
+
+    def subset(self, keep: np.ndarray) -> Measurements:
+        """Return the samples where ``keep`` (n,) is true; groups and distances keep their numbers."""
+        left = np.unique(self.groups[keep])
+        both = np.isin(self.pairs, left).all(axis=1)
+        return Measurements(
+            self.configurations[keep], self.kinds[keep], self.positions[keep], self.rotations[keep], self.groups[keep],
+            self.names, self.pairs[both], self.lengths[both], self.tolerances[both], self.noise[keep], self.stated,
+        )  # fmt: skip
+
+
+def read_measurements(robot: RobotModel, dataset: Dataset, priors: Priors) -> Measurements:
+    """Samples of a dataset as the identification takes them.
+
+    Raises
+    ------
+    DatasetError
+        When the joints are not the robot's, a configuration lies outside its limits, or a group has one sample only and
+        so says nothing.
+    """
+    configurations = ConfigurationRows(robot, dataset, LIMIT_SLACK)[:]
+    kinds = np.asarray(dataset.kinds)
+    same = kinds == SAME_POINT
+    numbers, groups = np.unique(dataset.groups[same], return_inverse=True)
+    members = np.full(len(dataset), -1)
+    members[same] = groups
+    names = tuple(dataset.group_names[i] for i in numbers)
+    few = [names[i] for i in np.flatnonzero(np.bincount(groups, minlength=len(numbers)) < 2)]
+    if few:
+        raise DatasetError(
+            f"group {few[0]!r} has one sample only; a point must be touched in at least 2 configurations"
+        )
+    place = {name: i for i, name in enumerate(names)}
+    known = [d for d in dataset.distances if d.first in place and d.second in place]
+    default = np.array([priors.position_noise, priors.orientation_noise])
+    noise = np.tile(default, (len(dataset), 1))
+    stated = False
+    if dataset.noise is not None:
+        said = np.isfinite(dataset.noise) & (dataset.noise > 0.0)
+        noise[said] = dataset.noise[said]
+        stated = bool(said[:, 0].all())
+    return Measurements(
+        configurations, kinds, np.ascontiguousarray(dataset.poses[:, :3, 3]),
+        np.ascontiguousarray(dataset.poses[:, :3, :3]), members, names,
+        np.array([(place[d.first], place[d.second]) for d in known], dtype=int).reshape(-1, 2),
+        np.array([d.length for d in known]), np.array([d.sd for d in known]), noise, stated,
+    )  # fmt: skip
+
+
+def residuals(data: Measurements, poses: Array, frame: Array, tool: Array) -> tuple[Array, Array]:
+    """Measured minus predicted: positions (n, 3) [m] and rotation vectors (n, 3) [rad], in the measuring frame.
+
+    Zero where a kind has none. Samples of the kind SAME_POINT have the negative predicted position, from which the
+    mean of the group is still to be taken.
+
+    Parameters
+    ----------
+    poses : (n, 4, 4)
+        Of the tip, base frame.
+    frame : (4, 4)
+        The base in the measuring frame.
+    tool : (4, 4)
+        What is measured, in the tip's frame.
+    """
+    predicted = frame @ poses @ tool
+    position = -predicted[:, :3, 3]
+    measured = data.kinds != SAME_POINT
+    position[measured] += data.positions[measured]
+    orientation = np.zeros_like(position)
+    full = data.kinds == POSE
+    orientation[full] = rotation_logarithm(data.rotations[full] @ predicted[full, :3, :3].transpose(0, 2, 1))
+    return position, orientation
+
+
+def centred(data: Measurements, position: Array, weights: Array) -> Array:
+    """Position residuals (n, 3) with the weighted mean of each same-point group taken off."""
+    same = data.groups >= 0
+    if not same.any():
+        return position
+    groups = data.groups[same]
+    share = (weights / data.noise[:, 0] ** 2)[same]
+    total = np.bincount(groups, share, len(data.names))
+    present = total > 0.0
+    means = np.zeros((len(data.names), 3))
+    for a in range(3):
+        means[present, a] = np.bincount(groups, share * position[same, a], len(data.names))[present] / total[present]
+    out = position.copy()
+    out[same] -= means[groups]
+    return out
+
+
+def squared_errors(data: Measurements, position: Array, orientation: Array, factors: Array) -> tuple[Array, Array]:
+    """Squared residuals (n,) in standard deviations, and how many numbers (n,) each is of.
+
+    ``factors`` (2,) times the noise are the standard deviations.
+    """
+    noise = data.noise * factors
+    full = data.kinds == POSE
+    squares = (position**2).sum(axis=1) / noise[:, 0] ** 2
+    return squares + np.where(full, (orientation**2).sum(axis=1) / noise[:, 1] ** 2, 0.0), np.where(full, 6, 3)
+
+
+def robust_weights(
+    data: Measurements, position: Array, orientation: Array, factors: Array, weights: Array
+) -> tuple[Array, Array]:
+    """Weights (n,) of the samples, small for gross errors, and the centred position residuals (n, 3)."""
+    for _ in range(5):
+        middle = centred(data, position, weights)
+        squares, numbers = squared_errors(data, middle, orientation, factors)
+        weights = (TAIL + numbers) / (TAIL + squares)
+        if not (data.groups >= 0).any():
+            break
+    return weights, centred(data, position, weights)
+
+
+def has_positions_only(data: Measurements) -> bool:
+    """Whether no sample says anything of an orientation."""
+    return bool((data.kinds != POSE).all())
+
+
+def is_measured(data: Measurements) -> np.ndarray:
+    """Samples (n,) that a device measured."""
+    return (data.kinds == POSE) | (data.kinds == POSITION)

@@ -1,0 +1,179 @@
+"""Normal equations of the identification: what the data says of the parameters, in sums over the samples.
+
+The columns of the kernel term are products of a joint's motion and a basis function, so their sums are taken as such: a
+Gram matrix of the basis for each pair of joints, and never a matrix of all samples by all columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
+from crisp_ik_ros.estimators.identification.design import Design, Joints
+from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.transforms import Array
+
+# Columns behind the robot's parameters: measuring frame, then tool; translation, then rotation.
+NUISANCES = 12
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """Sums over the samples, C = P + 12 columns.
+
+    Attributes
+    ----------
+    hessians : (3, C, C)
+        Of positions and orientations, at a noise factor of 1; of known distances.
+    gradients : (3, C)
+    """
+
+    hessians: Array
+    gradients: Array
+
+    def at(self, factors: Array) -> tuple[Array, Array]:
+        """Hessian (C, C) and gradient (C,) at noise factors (2,)."""
+        precision = 1.0 / factors**2
+        hessian = self.hessians[0] * precision[0]
+        hessian += self.hessians[1] * precision[1]
+        hessian += self.hessians[2]
+        return hessian, self.gradients[0] * precision[0] + self.gradients[1] * precision[1] + self.gradients[2]
+
+
+def normal_equations(
+    data: Measurements,
+    layout: Layout,
+    design: Design,
+    joints: Joints,
+    frame: Array,
+    tool: Array,
+    position: Array,
+    orientation: Array,
+    weights: Array,
+) -> NormalEquations:
+    """Sum over the samples.
+
+    Parameters
+    ----------
+    position, orientation : (n, 3)
+        As ``residuals`` gives them: positions of same-point groups are not centred.
+    weights : (n,)
+        Of the samples.
+    """
+    columns = layout.size + NUISANCES
+    hessians, gradients = np.zeros((3, columns, columns)), np.zeros((3, columns))
+    linear, angular = measured_rows(data, layout, design, frame, tool)
+    share = weights / data.noise[:, 0] ** 2
+    _add(hessians[0], gradients[0], linear, joints.rows, layout, position, share)
+    _eliminate_groups(hessians, gradients, data, layout, linear, joints.rows, position, share)
+    full = data.kinds == POSE
+    if full.any():
+        share = np.where(full, weights / data.noise[:, 1] ** 2, 0.0)
+        _add(hessians[1], gradients[1], angular, joints.rows, layout, orientation, share)
+    return NormalEquations(hessians, gradients)
+
+
+# Rows (n, 3, parametric), (n, 3, J) of the joints' motion, (n, 3, 12) of frame and tool.
+_Rows = tuple[Array, Array, Array]
+
+
+def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array) -> tuple[_Rows, _Rows]:
+    """How the measured point, and the measured orientation, move, in the measuring frame."""
+    turn = frame[:3, :3]
+    rotations = turn @ design.poses[:, :3, :3]
+    lever = design.poses[:, :3, :3] @ tool[:3, 3]
+
+    def at_marker(rows: Array) -> tuple[Array, Array]:
+        # The marker sits off the tip, and moves when that turns.
+        moved = rows[:, :3] + np.cross(rows[:, 3:], lever[:, :, None], axis=1)
+        return turn @ moved, turn @ rows[:, 3:]
+
+    linear, angular = at_marker(design.rows)
+    moving, turning = at_marker(design.motions)
+    count = len(data)
+    nuisance, turned = np.zeros((count, 3, NUISANCES)), np.zeros((count, 3, NUISANCES))
+    measured = data.kinds != SAME_POINT
+    arm = (turn @ (design.poses[:, :3, 3] + lever)[:, :, None])[:, :, 0]
+    nuisance[measured, :, :3] = np.eye(3)
+    # Turned about the base.
+    nuisance[measured, :, 3:6] = -_cross_matrices(arm[measured])
+    turned[measured, :, 3:6] = np.eye(3)
+    nuisance[:, :, 6:9] = rotations
+    turned[:, :, 9:12] = rotations
+    return (linear, moving, nuisance), (angular, turning, turned)
+
+
+def _cross_matrices(vectors: Array) -> Array:
+    """Matrices (n, 3, 3) that multiply like the cross product with ``vectors`` (n, 3) from the left."""
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+
+
+def _add(
+    hessian: Array, gradient: Array, rows: _Rows, basis: Array, layout: Layout, residual: Array, share: Array
+) -> None:
+    plain, moving, nuisance = rows
+    size, joints, centers = layout.size, layout.dof, layout.centers
+    ends = np.r_[0 : layout.parametric, size : size + NUISANCES]
+    tall = np.concatenate([plain, nuisance], axis=2)
+    weighted = tall * share[:, None, None]
+    flat = tall.reshape(-1, len(ends))
+    hessian[np.ix_(ends, ends)] += weighted.reshape(-1, len(ends)).T @ flat
+    gradient[ends] += weighted.reshape(-1, len(ends)).T @ residual.ravel()
+    if not centers:
+        return
+    pull = np.einsum("naj,na,n->nj", moving, residual, share, optimize=True)
+    coupling = np.einsum("naj,nak->njk", moving, moving) * share[:, None, None]
+    mixed = np.einsum("nap,naj->njp", weighted, moving, optimize=True)
+    for j in range(joints):
+        own = slice(layout.parametric + j * centers, layout.parametric + (j + 1) * centers)
+        gradient[own] += basis.T @ pull[:, j]
+        block = basis.T @ mixed[:, j]
+        hessian[own, ends] += block
+        hessian[ends, own] += block.T
+        for k in range(j + 1):
+            other = slice(layout.parametric + k * centers, layout.parametric + (k + 1) * centers)
+            block = (basis * coupling[:, j, k, None]).T @ basis
+            hessian[own, other] += block
+            if k != j:
+                hessian[other, own] += block.T
+
+
+def _eliminate_groups(
+    hessians: Array,
+    gradients: Array,
+    data: Measurements,
+    layout: Layout,
+    rows: _Rows,
+    basis: Array,
+    position: Array,
+    share: Array,
+) -> None:
+    """Take out what a group's unknown point explains, and add what known distances between points say."""
+    plain, moving, nuisance = rows
+    means: dict[int, tuple[Array, Array]] = {}
+    for group in np.unique(data.groups[data.groups >= 0]):
+        members = data.groups == group
+        part = share[members]
+        total = part.sum()
+        kernel = np.einsum("n,naj,nc->ajc", part, moving[members], basis[members], optimize=True)
+        pieces = [
+            np.einsum("n,nap->ap", part, plain[members]), kernel.reshape(3, -1),
+            np.einsum("n,nap->ap", part, nuisance[members]),
+        ]  # fmt: skip
+        mean = np.concatenate(pieces, axis=1) / total
+        offset = part @ position[members] / total
+        hessians[0] -= total * (mean.T @ mean)
+        gradients[0] -= total * (mean.T @ offset)
+        means[int(group)] = mean, offset
+    for (first, second), length, tolerance in zip(data.pairs, data.lengths, data.tolerances, strict=True):
+        # Residuals are negative positions.
+        between = means[second][1] - means[first][1]
+        distance = max(float(np.linalg.norm(between)), 1e-9)
+        row = (between / distance) @ (means[first][0] - means[second][0]) / tolerance
+        hessians[2] += np.outer(row, row)
+        gradients[2] += row * (length - distance) / tolerance

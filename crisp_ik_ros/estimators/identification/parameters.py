@@ -1,0 +1,238 @@
+"""The parameters of a robot's errors: their order, their units, and the robot that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.robots.corrections import Corrections
+from crisp_ik_ros.robots.gravity import Bodies
+from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
+from crisp_ik_ros.robots.urdf import ChainJoint
+from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
+
+# A prismatic joint's error of so many metres is as likely as a revolute one's of a radian.
+METRES_PER_RADIAN = 0.2
+
+
+class Group(NamedTuple):
+    """Parameters of one kind, whose sizes are alike.
+
+    Attributes
+    ----------
+    name, unit : str
+    prior : str
+        Field of ``Priors`` with their standard deviation, but for ``factor``.
+    columns : (k,)
+        Where they stand.
+    """
+
+    name: str
+    prior: str
+    columns: np.ndarray
+    unit: str
+    factor: float = 1.0
+
+
+class KernelTerm(NamedTuple):
+    """Centers of the kernel term, as features (2 J, m), its length scale, and ``basis`` (m, m).
+
+    The joints' errors are kernel row @ basis @ v; with v of independent parts of variance s^2 these have the
+    covariance s^2 k on the centers (Nystrom).
+    """
+
+    features: Array
+    length_scale: float
+    basis: Array
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the parameters of a robot with J joints stand in one vector w (P,), and what they do.
+
+    First 6 for each of the J + 1 frames of the chain (translation, rotation, in the frame's own axes), then for each
+    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then, joint by joint, those of the
+    kernel term.
+
+    Attributes
+    ----------
+    robot : RobotModel
+        The nominal robot.
+    harmonics : int
+        Periodic errors of 1 to so many periods a turn.
+    gravity : (3,)
+        Base frame [m/s^2].
+    kernel : KernelTerm, optional
+    """
+
+    robot: RobotModel
+    harmonics: int
+    bodies: Bodies
+    kernel: KernelTerm | None = None
+
+    @property
+    def dof(self) -> int:
+        """Number of joints J."""
+        return self.robot.dof
+
+    @cached_property
+    def rates(self) -> Array:
+        """Angle of the periodic functions a joint's position: a prismatic joint's range is half a turn."""
+        span = np.where(self.robot.upper > self.robot.lower, self.robot.upper - self.robot.lower, 1.0)
+        return np.where(self.robot.chain.prismatic, np.pi / span, 1.0)
+
+    @cached_property
+    def units(self) -> Array:
+        """What a parameter of the size of a radian is to each joint [rad or m]."""
+        return np.where(self.robot.chain.prismatic, METRES_PER_RADIAN, 1.0)
+
+    @cached_property
+    def middles(self) -> Array:
+        """Positions (J,) at which a wrong scale does nothing."""
+        return 0.5 * (self.robot.lower + self.robot.upper)
+
+    @property
+    def geometric(self) -> int:
+        """Number of parameters of the frames."""
+        return 6 * (self.dof + 1)
+
+    @property
+    def parametric(self) -> int:
+        """Number of parameters without those of the kernel term."""
+        return self.geometric + self.dof * (4 + 2 * self.harmonics)
+
+    @property
+    def centers(self) -> int:
+        """Number of centers of the kernel term."""
+        return 0 if self.kernel is None else self.kernel.basis.shape[0]
+
+    @property
+    def size(self) -> int:
+        """Number of parameters P."""
+        return self.parametric + self.dof * self.centers
+
+    def slices(self) -> dict[str, slice]:
+        """Where the joints' parameters stand: scale (J,), harmonics (J, 2 H), compliance (J, 3), kernel (J, m)."""
+        begin, joints = self.geometric, self.dof
+        middle = begin + joints * (1 + 2 * self.harmonics)
+        return {
+            "scale": slice(begin, begin + joints),
+            "harmonics": slice(begin + joints, middle),
+            "compliance": slice(middle, middle + 3 * joints),
+            "kernel": slice(self.parametric, self.size),
+        }
+
+    def groups(self) -> Iterator[Group]:
+        """Parameters whose prior scale is one."""
+        joints = self.dof
+        frames = np.arange(self.geometric).reshape(joints + 1, 6)
+        yield Group("frame translation", "frame_translation", frames[:joints, :3].ravel(), "m")
+        # A joint's zero is a rotation about its own axis.
+        yield Group("frame rotation", "frame_rotation", frames[:joints, 3:5].ravel(), "rad")
+        yield Group("joint offset", "joint_offset", frames[:joints, 5].copy(), "rad")
+        yield Group("tip translation", "tip_translation", frames[joints, :3].copy(), "m")
+        yield Group("tip rotation", "tip_rotation", frames[joints, 3:].copy(), "rad")
+        where = self.slices()
+        yield Group("scale", "scale", np.arange(where["scale"].start, where["scale"].stop), "rad/rad")
+        periodic = np.arange(where["harmonics"].start, where["harmonics"].stop).reshape(joints, self.harmonics, 2)
+        for k in range(self.harmonics):
+            yield Group(f"periodic error, {k + 1} a turn", "harmonic", periodic[:, k].ravel(), "rad", (k + 1) ** -2.0)
+        bending = np.arange(where["compliance"].start, where["compliance"].stop).reshape(joints, 3)
+        yield Group("compliance", "compliance", bending[:, 2].copy(), "rad/Nm")
+        yield Group("bending", "compliance", bending[:, :2].ravel(), "rad/Nm")
+        if self.kernel is not None:
+            terms = np.arange(where["kernel"].start, where["kernel"].stop).reshape(joints, self.centers)
+            for j, name in enumerate(self.robot.joint_names):
+                yield Group(f"kernel term of {name}", "kernel", terms[j], "rad")
+
+    def prior_scales(self, priors: Priors) -> Array:
+        """Standard deviation of each parameter (P,) before there is data."""
+        scales = np.empty(self.size)
+        for group in self.groups():
+            scales[group.columns] = group.factor * getattr(priors, group.prior)
+        return scales
+
+    def names(self) -> list[tuple[str, str]]:
+        """Name and unit of each parameter but those of the kernel term."""
+        joints = self.robot.joint_names
+        found = []
+        for owner in (*joints, "tip"):
+            found += [(f"{owner}: frame translation {axis}", "m") for axis in "xyz"]
+            found += [(f"{owner}: frame rotation {axis}", "rad") for axis in "xyz"]
+        units = ["m" if slides else "rad" for slides in self.robot.chain.prismatic]
+        found += [(f"{joint}: scale", "1") for joint in joints]
+        for joint, unit in zip(joints, units, strict=True):
+            for k in range(1, self.harmonics + 1):
+                found += [(f"{joint}: {wave} of {k} a turn", unit) for wave in ("cosine", "sine")]
+        for joint, unit in zip(joints, units, strict=True):
+            found += [(f"{joint}: bending about {axis}", "rad/Nm") for axis in "xy"]
+            found.append((f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N"))
+        return found
+
+    def with_gravity_on(self, parameters: Array) -> Layout:
+        """Return the layout whose masses sit on the frames that parameters (P,) correct: the better lever arms."""
+        chain = self.geometric_robot(parameters).chain
+        bodies = self.bodies._replace(rotations=chain.rotations, translations=chain.translations)
+        return replace(self, bodies=bodies)
+
+    def turns(self, parameters: Array) -> Array:
+        """Rotation (J + 1, 3, 3) that each frame is corrected by."""
+        return rotation_exponential(parameters[: self.geometric].reshape(-1, 6)[:, 3:])
+
+    def corrections(self, parameters: Array) -> Corrections:
+        """What the joints do beside what they are told, with parameters (P,)."""
+        where, joints = self.slices(), self.dof
+        kernel = self.kernel or KernelTerm(np.zeros((2 * joints, 0)), 1.0, np.zeros((0, 0)))
+        weights = parameters[where["kernel"]].reshape(joints, self.centers) @ kernel.basis.T
+        return Corrections(
+            True,
+            self.rates,
+            parameters[where["scale"]].copy(),
+            self.middles,
+            parameters[where["harmonics"]].reshape(joints, -1) * self.units[:, None],
+            parameters[where["compliance"]].reshape(joints, 3).copy(),
+            self.bodies,
+            np.ascontiguousarray(kernel.features),
+            np.ascontiguousarray(weights * self.units[:, None]),
+            float(kernel.length_scale),
+        )
+
+    def joints(self, parameters: Array) -> tuple[ChainJoint, ...]:
+        """Joints of the chain with their frames corrected by parameters (P,).
+
+        Where no fixed joint stands behind the last one that moves, the tip's correction is a fixed joint of its own.
+        """
+        frames = parameters[: self.geometric].reshape(-1, 6)
+        shifts = make_pose(frames[:, :3], rotation_exponential(frames[:, 3:]))
+        corrected, movable = [], 0
+        for joint in self.robot.joints:
+            if joint.movable:
+                align = np.eye(4)
+                align[:3, :3] = rotation_z_to(joint.axis)
+                joint = replace(joint, origin=joint.origin @ align @ shifts[movable] @ align.T)
+                movable += 1
+            corrected.append(joint)
+        last = corrected[-1]
+        if last.movable:
+            corrected.append(
+                ChainJoint(f"{last.name}_tip_correction", "fixed", last.child_link, shifts[-1], np.array([1.0, 0, 0]))
+            )
+        else:
+            corrected[-1] = replace(last, origin=last.origin @ shifts[-1])
+        return tuple(corrected)
+
+    def robot_with(self, parameters: Array) -> RobotModel:
+        """Return the robot that has these errors."""
+        return self.robot.corrected(self.joints(parameters), self.corrections(parameters))
+
+    def geometric_robot(self, parameters: Array) -> RobotModel:
+        """Return the robot with its frames corrected, and joints that do what they are told."""
+        return RobotModel(
+            self.joints(parameters), self.robot.base_link, self.robot.tip_link, self.robot.name,
+            self.robot.urdf_sha256, self.robot.rest, masses=self.robot.masses, mass_centers=self.robot.mass_centers,
+        )  # fmt: skip

@@ -1,0 +1,192 @@
+"""How far posterior samples of a robot's parameters put its tool apart: for one answer in microseconds, compiled."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry
+from crisp_ik_ros.estimators.identification.design import frame_rows
+from crisp_ik_ros.robots.chain import Chain
+from crisp_ik_ros.robots.corrections import displace, features_of, kernel_row, periodic_terms
+from crisp_ik_ros.robots.gravity import gravity_moments
+from crisp_ik_ros.transforms import Array
+
+
+class Samples(NamedTuple):
+    """What the posterior of a robot's parameters is, for compiled code.
+
+    Attributes
+    ----------
+    chain : Chain
+        Of the corrected robot.
+    unturned : (J + 1, 3, 3)
+        Inverse of the rotation that each frame is corrected by.
+    units : (J,)
+        As in ``Layout``.
+    deviations : (parametric, S)
+        Samples of the parameters without the kernel term, less their mean.
+    kernel_deviations : (J, m, S)
+        Of the weights of the kernel row.
+    scales : (parametric,)
+        Standard deviations of the priors; ``kernel_scales`` (J,) of the kernel term.
+    precision : (m, m)
+        Inverse of the centers' kernel matrix.
+    offset : (3,)
+        What is measured, in the tip's frame.
+    measuring : (9, S)
+        Shift and turn of the measuring frame, in the base frame, and shift of what is measured, in the tip's.
+    """
+
+    chain: Chain
+    unturned: Array
+    units: Array
+    deviations: Array
+    kernel_deviations: Array
+    scales: Array
+    kernel_scales: Array
+    precision: Array
+    offset: Array
+    measuring: Array
+
+
+@allocating_vectorised
+def _add_products(row, matrix, out):
+    """Add row (3, k) @ matrix (k, S) to ``out`` (3, S)."""
+    for p in range(matrix.shape[0]):
+        x, y, z = row[0, p], row[1, p], row[2, p]
+        values = matrix[p]
+        for s in range(values.shape[0]):
+            out[0, s] += x * values[s]
+            out[1, s] += y * values[s]
+            out[2, s] += z * values[s]
+
+
+@allocating
+def _spread(samples, q, displacements, full):
+    """Write the displacements (3, S) [m] at a configuration; return prior variances and the coverage.
+
+    The variances [m^2] are of the parameters without the kernel term, and of that term. Where ``full`` is false its
+    samples are left out.
+    """
+    chain, corrections = samples.chain, samples.chain.corrections
+    joints, harmonics = q.shape[0], corrections.harmonics.shape[1] // 2
+    geometric = 6 * (joints + 1)
+    motions, moments = np.empty((joints, 3)), np.empty((joints, 3))
+    slopes, terms = np.empty((joints, 3, joints)), np.empty((joints, 2 * harmonics))
+    pose, frames = np.empty((4, 4)), np.empty((6, geometric))
+    jacobian, tilted = np.empty((6, joints)), np.empty((6, joints, 2))
+    row, moving = np.empty((3, samples.scales.shape[0])), np.empty((3, joints))
+    displace(corrections, q, motions, np.empty((0, 3, 0)))
+    frame_rows(chain, samples.unturned, samples.offset, motions, pose, frames, jacobian, tilted)
+    periodic_terms(corrections.rates, q, harmonics, terms)
+    gravity_moments(corrections.bodies, q, moments, slopes)
+    prior, kernel_prior, coverage = 0.0, 0.0, 1.0
+    for a in range(3):
+        for p in range(geometric):
+            row[a, p] = frames[a, p]
+        for j in range(joints):
+            along = jacobian[a, j]
+            row[a, geometric + j] = along * (q[j] - corrections.middles[j])
+            begin = geometric + joints + 2 * harmonics * j
+            for k in range(2 * harmonics):
+                row[a, begin + k] = along * samples.units[j] * terms[j, k]
+            begin = geometric + joints + 2 * harmonics * joints + 3 * j
+            row[a, begin] = tilted[a, j, 0] * moments[j, 0]
+            row[a, begin + 1] = tilted[a, j, 1] * moments[j, 1]
+            row[a, begin + 2] = along * moments[j, 2]
+            moving[a, j] = along * samples.units[j]
+            kernel_prior += (moving[a, j] * samples.kernel_scales[j]) ** 2
+        for p in range(row.shape[1]):
+            prior += (row[a, p] * samples.scales[p]) ** 2
+        for s in range(displacements.shape[1]):
+            displacements[a, s] = 0.0
+    _add_measuring(samples, pose, displacements)
+    _add_products(row, samples.deviations, displacements)
+    if corrections.centers.shape[1] > 0:
+        feature, sums = np.empty(2 * joints), np.empty((joints, displacements.shape[1]))
+        features_of(corrections.rates, corrections.length_scale, q, feature)
+        near = kernel_row(corrections.centers, feature)
+        coverage = min(_square(near, samples.precision), 1.0)
+        if full:
+            for j in range(joints):
+                _combine(near, samples.kernel_deviations[j], sums[j])
+            _add_products(moving, sums, displacements)
+    return prior, kernel_prior, coverage
+
+
+@entry
+def spreads(kept, configurations):
+    """Displacements (n, 3, S) of what is measured [m] at configurations (n, J), and coverages (n,) of the kernel term.
+
+    Without the variance that the kernel term has between its centers; the coverage says how much of it that is.
+    """
+    samples, count = kept.knowledge, configurations.shape[0]
+    displacements, coverages = np.empty((count, 3, samples.deviations.shape[1])), np.empty(count)
+    for i in range(count):
+        coverages[i] = _spread(samples, configurations[i], displacements[i], True)[2]
+    return displacements, coverages
+
+
+@entry
+def supports(kept, configurations):
+    """Support, coverage, and spread of the tool [m] (n, 3) at configurations (n, J), or of rows that begin with them.
+
+    What the kernel term is not known to at its centers is left out: that is little.
+    """
+    samples, count = kept.knowledge, configurations.shape[0]
+    size, joints = samples.deviations.shape[1], samples.units.shape[0]
+    out, displacements, q = np.empty((count, 3)), np.empty((3, size)), np.empty(joints)
+    for i in range(count):
+        for j in range(joints):
+            q[j] = configurations[i, j]
+        prior, kernel_prior, coverage = _spread(samples, q, displacements, False)
+        left = 0.0
+        for a in range(3):
+            for s in range(size):
+                left += displacements[a, s] ** 2
+        left = left / size + (1.0 - coverage) * kernel_prior
+        out[i, 0] = 1.0 - np.sqrt(min(left / max(prior + kernel_prior, 1e-300), 1.0))
+        out[i, 1], out[i, 2] = coverage, np.sqrt(left)
+    return out
+
+
+@allocating
+def _add_measuring(samples, pose, displacements):
+    """Add what is not known of measuring frame and tool."""
+    point, moves = np.empty(3), samples.measuring
+    for a in range(3):
+        point[a] = pose[a, 3]
+        for k in range(3):
+            point[a] += pose[a, k] * samples.offset[k]
+    for a in range(3):
+        b, c = (a + 1) % 3, (a + 2) % 3
+        for s in range(moves.shape[1]):
+            value = moves[a, s] + moves[3 + b, s] * point[c] - moves[3 + c, s] * point[b]
+            for k in range(3):
+                value += pose[a, k] * moves[6 + k, s]
+            displacements[a, s] += value
+
+
+@allocating_vectorised
+def _combine(weights, matrix, out):
+    """Write weights (m,) @ matrix (m, S) to ``out`` (S,)."""
+    for s in range(out.shape[0]):
+        out[s] = 0.0
+    for c in range(weights.shape[0]):
+        weight, values = weights[c], matrix[c]
+        for s in range(out.shape[0]):
+            out[s] += weight * values[s]
+
+
+@allocating_vectorised
+def _square(vector, matrix):
+    """Quadratic form vector @ matrix @ vector."""
+    total = 0.0
+    for c in range(vector.shape[0]):
+        own, inner = matrix[c], 0.0
+        for k in range(vector.shape[0]):
+            inner += own[k] * vector[k]
+        total += vector[c] * inner
+    return total

@@ -1,0 +1,298 @@
+"""A robot model that learns from measurements where its tool really is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
+from crisp_ik_ros.estimators.hyperparameters import check_not_negative, check_positive, check_whole
+from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
+from crisp_ik_ros.estimators.identification.measurements import read_measurements
+from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.stages import KernelChoice, calibrated_uncertainty, learn
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
+from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
+from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.losses.loss import Loss
+from crisp_ik_ros.losses.residual import ResidualLoss
+from crisp_ik_ros.regression.threads import limit_threads
+from crisp_ik_ros.robots.gravity import GRAVITY
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.solvers.result import BLENDED, CORRECTED, LEARNED, NOMINAL, SOURCE, SUPPORT, Answers
+from crisp_ik_ros.transforms import Array
+
+# Fewer samples say nothing of an arm.
+FEWEST = 8
+# Support from which the data decides, and below which it says nothing.
+FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
+# A kernel term's centers are near from this coverage, and no sample is where the tool's position is known so many times
+# less well than at the samples.
+NEAR, FAR = 0.5, 3.0
+
+Progress = Callable[[int, int], None]
+
+
+class LearnedKinematics(InverseKinematics, RobotModel):
+    """A robot whose forward kinematics carries learned corrections, and inverse kinematics through it.
+
+    Fitted to a few dozen to a few thousand measurements of any kind: full poses, positions only, or configurations in
+    which the tool was at the same unknown point. What is identified, by Gauss-Newton with priors in physical units:
+    a correction of each joint's frame; each joint's zero, scale and periodic error; deflection and bending under
+    gravity; and, where the evidence asks for it, a kernel term in configuration space, with K(q, q') = sum over j of
+    J_j(q) J_j(q')^T k_j(q, q') on Nystrom centers (DESIGN 2). Scales of the priors and of the noise are fitted too
+    (MacKay 1992); gross errors in the data count little (Student's distribution).
+
+    It is a RobotModel: whatever takes one takes it. Before ``fit`` it is the nominal robot.
+
+    Parameters
+    ----------
+    robot : RobotModel
+        The nominal model, from a URDF.
+    frame : "known" or "unknown"
+        Whether measurements are in the base frame. An unknown measuring frame is found with the rest.
+    tool : "known" or "unknown"
+        Whether what was measured is the tip link. Otherwise it is a marker somewhere on it, whose offset is found too.
+    priors : Priors
+        What is believed before there is data. The defaults serve all arms.
+    harmonics : int
+        Periodic errors of up to so many periods a turn.
+    kernel : "auto" or "none"
+        Whether there may be a kernel term.
+    length_scales : sequence of float
+        Of the kernel term, among which the evidence chooses [rad].
+    centers : int
+        Nystrom centers of the kernel term, at most.
+    gravity : (3,)
+        Base frame [m/s^2].
+    largest : int
+        Of more samples, so many are drawn.
+    null_space_weight, position_tolerance, orientation_tolerance, timeout, random_state
+        As in ``ModelBasedIK``.
+
+    Attributes
+    ----------
+    robot_ : RobotModel
+        The corrected robot.
+    geometric_robot_ : RobotModel
+        With its frames corrected, and joints that do what they are told: what a URDF can say.
+    frame_, tool_ : (4, 4)
+        The base in the measuring frame; what was measured, in the tip link's frame [m].
+    identified_ : tuple of Identified
+        Each parameter with its standard deviation, and how much of it the data has told.
+    noise_ : (float, float)
+        Of a measurement's position and orientation, with what no parameter explains [m, rad].
+    outliers_ : (k,)
+        Rows of the data that fit nothing else.
+    evidence_ : dict
+        Logarithm of the marginal likelihood without a kernel term, and with one of each length scale.
+    validation_ : dict
+        Errors on held-out samples, of this model and of the nominal one [m, rad].
+    held_out_, rows_ : Validation, (n,)
+        Residuals on held-out samples, and the data's rows that they are of; a file does not keep them.
+    warnings_ : tuple of str
+        What is wrong with the data or the model, in sentences.
+    """
+
+    def __init__(
+        self,
+        robot: RobotModel,
+        frame: str = "known",
+        tool: str = "known",
+        priors: Priors | None = None,
+        harmonics: int = 6,
+        kernel: str = "auto",
+        length_scales: Sequence[float] = (1.0, 2.0, 4.0),
+        centers: int = 200,
+        gravity: ArrayLike = GRAVITY,
+        largest: int = 5000,
+        null_space_weight: float = 0.03,
+        position_tolerance: float = 1e-6,
+        orientation_tolerance: float = 1e-5,
+        timeout: float = 0.05,
+        random_state: int = 0,
+    ):
+        RobotModel.__init__(
+            self, robot.joints, robot.base_link, robot.tip_link, robot.name, robot.urdf_sha256, robot.rest,
+            robot.chain.corrections, robot.masses, robot.mass_centers,
+        )  # fmt: skip
+        self.robot = robot
+        self.frame = frame
+        self.tool = tool
+        self.priors = priors
+        self.harmonics = harmonics
+        self.kernel = kernel
+        self.length_scales = length_scales
+        self.centers = centers
+        self.gravity = gravity
+        self.largest = largest
+        self.null_space_weight = null_space_weight
+        self.position_tolerance = position_tolerance
+        self.orientation_tolerance = orientation_tolerance
+        self.timeout = timeout
+        self.random_state = random_state
+        self._residual_loss = ResidualLoss()
+
+    def fit(self, dataset: Dataset, progress: Progress | None = None) -> LearnedKinematics:
+        """Learn from measurements of the real robot.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Samples of any kind, mixed.
+        progress : callable, optional
+            Called as progress(done, total).
+
+        Raises
+        ------
+        InvalidInputError
+            When a hyperparameter is out of range.
+        DatasetError
+            When the samples are not this robot's, or too few.
+        RegressionError
+            When nothing can be identified.
+        """
+        priors = self._check_hyperparameters()
+        with limit_threads(0.0):
+            return self._fit(dataset, priors, progress)
+
+    def _fit(self, dataset: Dataset, priors: Priors, progress: Progress | None) -> LearnedKinematics:
+        if len(dataset) < FEWEST:
+            raise DatasetError(f"got {len(dataset)} samples, expected at least {FEWEST}; 50 or more identify an arm")
+        rows = np.arange(len(dataset))
+        if len(dataset) > self.largest:
+            rows = np.sort(np.random.default_rng(self.random_state).choice(rows, self.largest, replace=False))
+            dataset = dataset.subset(rows)
+        data = read_measurements(self.robot, dataset, priors)
+        layout = Layout(self.robot, self.harmonics, self.robot.bodies(self.gravity))
+        kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
+        unknown = self.frame == "unknown", self.tool == "unknown"
+        learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
+        fit, validation = learnt.fit, learnt.validation
+        # Only now, that nothing can fail, does the estimator change.
+        self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
+        self._uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
+        self.outliers_ = rows[fit.weights < OUTLIER]
+        self.noise_ = tuple((fit.factors * np.median(data.noise, axis=0)).tolist())
+        self.evidence_ = learnt.evidence
+        self.validation_: dict[str, Any] = summary(validation)
+        self.identified_: tuple[Identified, ...] = findings(fit)
+        self.residuals_ = (fit.position, fit.orientation)
+        self.held_out_, self.rows_ = validation, rows
+        self.samples_ = len(dataset)
+        self.training_summary: dict[str, object] = {}
+        self.warnings_ = warnings_of(fit, data, self.validation_, self.outliers_)
+        return self
+
+    def predicted_error(self, configurations: ArrayLike) -> Array:
+        """Bound (...) [m] that the position of the real tool is within of this model's, with 95 % probability.
+
+        Where frame or tool are unknown, of what the measuring device shows: where its frame's base is, nobody can tell.
+
+        Parameters
+        ----------
+        configurations : (..., J)
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        q = self.robot.check_configuration(configurations)
+        bounds = self._fitted().bounds(q.reshape(-1, self.dof))
+        return bounds.reshape(q.shape[:-1])
+
+    def support(self, configurations: ArrayLike) -> Array:
+        """How much of what was unknown of the tool's position the data has told: 0 (nothing) to 1, shape (...)."""
+        q = self.robot.check_configuration(configurations)
+        return self._fitted().supports(q.reshape(-1, self.dof))[:, 0].reshape(q.shape[:-1])
+
+    def measured_poses(self, configurations: ArrayLike) -> Array:
+        """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
+        self._fitted()
+        return self.frame_ @ self.robot_.forward_kinematics(configurations) @ self.tool_
+
+    def tip_poses(self, measured: ArrayLike) -> Array:
+        """Targets (..., 4, 4) for ``solve`` of poses that the measuring device would show."""
+        self._fitted()
+        return np.linalg.inv(self.frame_) @ np.asarray(measured, dtype=float) @ np.linalg.inv(self.tool_)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to ``path`` (.npz), replacing it only when it is complete."""
+        from crisp_ik_ros.estimators.model_file import save_model
+
+        self._fitted()
+        save_model(self, path)
+
+    @property
+    def _loss(self) -> Loss:
+        return self._residual_loss
+
+    @property
+    def _kinematics(self) -> RobotModel:
+        return getattr(self, "robot_", self.robot)
+
+    def _answers(self, *arguments: Any) -> Answers | None:
+        answers = super()._answers(*arguments)
+        if answers is not None and hasattr(self, "robot_"):
+            known = self._uncertainty
+            for row, (support, coverage, spread) in zip(answers.rows, known.supports(answers.rows), strict=True):
+                near = coverage >= NEAR and spread <= FAR * known.amid
+                row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, near)
+        return answers
+
+    def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
+        """Become the robot that has these parameters (P,)."""
+        self.robot_ = layout.robot_with(parameters)
+        self.geometric_robot_ = layout.geometric_robot(parameters)
+        self.frame_, self.tool_ = frame, tool
+        robot = self.robot_
+        self.joints, self.chain, self.reach, self.anchor = robot.joints, robot.chain, robot.reach, robot.anchor
+        self.fingerprint = robot.fingerprint
+        self._forget_compiled()
+
+    def _fitted(self) -> Uncertainty:
+        if not hasattr(self, "robot_"):
+            raise NotFittedError("call fit first, or load a trained model with load_model")
+        return self._uncertainty
+
+    def _check_hyperparameters(self) -> Priors:
+        for name in ("frame", "tool"):
+            if getattr(self, name) not in ("known", "unknown"):
+                raise InvalidInputError(name, repr(getattr(self, name)), "'known' or 'unknown'")
+        if self.kernel not in ("auto", "none"):
+            raise InvalidInputError("kernel", repr(self.kernel), "'auto' or 'none'")
+        check_whole(0, harmonics=self.harmonics, random_state=self.random_state)
+        check_whole(1, centers=self.centers)
+        check_whole(FEWEST, largest=self.largest)
+        check_positive(
+            position_tolerance=self.position_tolerance,
+            orientation_tolerance=self.orientation_tolerance,
+            timeout=self.timeout,
+        )
+        check_not_negative(null_space_weight=self.null_space_weight)
+        if not len(self.length_scales):
+            raise InvalidInputError("length_scales", "none", "at least one")
+        for scale in self.length_scales:
+            check_positive(length_scales=scale)
+        gravity = np.asarray(self.gravity, dtype=float)
+        if gravity.shape != (3,) or not np.isfinite(gravity).all():
+            raise InvalidInputError("gravity", self.gravity, "three finite numbers [m/s^2]")
+        priors = Priors() if self.priors is None else self.priors
+        priors.check()
+        return priors
+
+
+def _source(support: float, near: bool) -> int:
+    """What an answer rests on, as its code."""
+    if support < LEAST_SUPPORT:
+        return NOMINAL
+    if support < FULL_SUPPORT:
+        return BLENDED
+    return LEARNED if near else CORRECTED

@@ -1,0 +1,105 @@
+"""What a model is to be made of, and by which estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
+
+AUTO, CRISP, LEARNED_KINEMATICS = "auto", "crisp", "learned_kinematics"
+ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
+PLACES = ("known", "unknown")
+
+
+@dataclass(frozen=True)
+class TrainingRequest:
+    """A model that is to be made, and what is to be written.
+
+    Attributes
+    ----------
+    output : Path
+        Model file.
+    estimator : str
+        "crisp", "learned_kinematics", or "auto": by the data and by what is asked for.
+    frame, tool : "known" or "unknown"
+        As in ``LearnedKinematics``.
+    loss, kernel, penalty, centers, center_selection, validation, scheduler
+        As in ``CRiSP``; LearnedKinematics has no use for them.
+    seed : int
+        Of subsets, folds and centers.
+    report, corrected_urdf : Path, optional
+        Page with pictures, and URDF with the geometry that was identified: of LearnedKinematics.
+    urdf : str or Path
+        The nominal robot's URDF, where a corrected one is asked for.
+    """
+
+    output: Path
+    estimator: str = AUTO
+    frame: str = "known"
+    tool: str = "known"
+    loss: str = "residual"
+    kernel: str = "gaussian"
+    penalty: float | None = None
+    centers: int | None = 2000
+    center_selection: str = "uniform"
+    validation: str = "held_out"
+    scheduler: str | None = None
+    seed: int = 0
+    report: Path | None = None
+    corrected_urdf: Path | None = None
+    urdf: str | Path = ""
+
+    def wishes(self) -> list[str]:
+        """List what is asked for that only LearnedKinematics can do."""
+        asked = {
+            "an unknown measuring frame": self.frame == "unknown",
+            "an unknown tool": self.tool == "unknown",
+            "a report": self.report is not None,
+            "a corrected URDF": self.corrected_urdf is not None,
+        }
+        return [name for name, there in asked.items() if there]
+
+    def unused(self) -> list[str]:
+        """List the options of CRiSP that are not at their defaults."""
+        names = ("loss", "kernel", "penalty", "center_selection", "validation", "scheduler")
+        return [name for name in names if getattr(self, name) != getattr(TrainingRequest, name)]
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before any work.
+
+        Raises
+        ------
+        InvalidInputError
+            When a word is none of those expected, the estimator cannot do what is asked for, or two outputs are one.
+        MissingDependencyError
+            When a report is asked for and matplotlib, which draws it, is not installed.
+        """
+        if self.estimator not in ESTIMATORS:
+            raise InvalidInputError("estimator", repr(self.estimator), " or ".join(map(repr, ESTIMATORS)))
+        for name in ("frame", "tool"):
+            if getattr(self, name) not in PLACES:
+                raise InvalidInputError(name, repr(getattr(self, name)), "'known' or 'unknown'")
+        wishes = self.wishes()
+        if self.estimator == CRISP and wishes:
+            raise InvalidInputError("estimator", f"'crisp' with {' and '.join(wishes)}", "'learned_kinematics'")
+        outputs = [path.resolve() for path in (self.output, self.report, self.corrected_urdf) if path is not None]
+        if len(set(outputs)) < len(outputs):
+            raise InvalidInputError("output", f"{outputs[0]} twice", "a file of its own for each output")
+        if self.report is not None and find_spec("matplotlib") is None:
+            raise MissingDependencyError(
+                "the report's pictures need matplotlib, which is not installed: pip install matplotlib"
+            )
+
+    def choose(self, dataset: Dataset) -> tuple[str, str]:
+        """Estimator for a dataset, and why, in words."""
+        if self.estimator != AUTO:
+            return self.estimator, "as asked for"
+        if not dataset.only_poses:
+            return LEARNED_KINEMATICS, "the data has samples without a full pose"
+        wishes = self.wishes()
+        if wishes:
+            return LEARNED_KINEMATICS, f"asked for {' and '.join(wishes)}"
+        return CRISP, "all samples are full poses"

@@ -1,0 +1,60 @@
+"""Samples of any kind of file or folder, for a robot."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.robots.robot_model import RobotModel
+
+# A folder with this file is a recording.
+RECORDING = "metadata.yaml"
+RECORDINGS = (".mcap", ".db3")
+
+
+def load_samples(
+    path: str | Path, robot: RobotModel, distance: float | None = None, memory_map: bool = False
+) -> Dataset:
+    """Read samples of a robot, as ``Dataset.load`` does.
+
+    Parameters
+    ----------
+    path : str or Path
+        .csv, .npz, a rosbag2 recording, or a folder of points, the columns of whose files are the robot's joints.
+    robot : RobotModel
+    distance : float, optional
+        Between the points hole_0 and hole_1 of each location, in a folder of points [m].
+    memory_map : bool
+        Leave the numbers of a large .npz in the file.
+
+    Raises
+    ------
+    DatasetError
+        When it is not there or cannot be used.
+    InvalidInputError
+        When there is a distance, and no folder of points.
+    """
+    path = Path(path).expanduser()
+    points = path.is_dir() and not (path / RECORDING).exists() and not _stored(path)
+    options: dict[str, Any] = {}
+    # Recordings tell of more joints than the chain's, folders of points of none.
+    if path.is_dir() or path.suffix in RECORDINGS:
+        options["joint_names"] = robot.joint_names
+    if distance is not None:
+        if path.exists() and not points:
+            raise InvalidInputError("distance", f"{distance} m with {path}", "a folder of points, LOCATION/hole_0.csv")
+        if not 0.0 < distance < float("inf"):
+            raise InvalidInputError("distance", distance, "a finite number of metres above 0")
+        options["distance"] = distance
+    return Dataset.load(path, memory_map, **options)
+
+
+def _stored(folder: Path) -> bool:
+    return any(file.suffix in RECORDINGS for file in folder.iterdir())
+
+
+def counts(dataset: Dataset) -> str:
+    """How many samples of which kind, in words."""
+    return f"{len(dataset)} full poses" if dataset.only_poses else ", ".join(dataset._counts())
