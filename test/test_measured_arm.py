@@ -10,7 +10,7 @@ import pytest
 from benchmarks.measured_arm import COMPLIANCE, NOISE, make_arm
 from crisp_ik_ros.datasets.dataset import POSITION
 from crisp_ik_ros.metrics import tool_errors
-from crisp_ik_ros.robots.corrections import all_gravity_moments
+from crisp_ik_ros.robots.gravity import all_gravity_moments
 
 
 @pytest.fixture(scope="module")

@@ -305,7 +305,11 @@ def table(
 
 
 def _words(source: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in source.items()) or "samples given"
+    """Where the samples come from, nested or not, in words."""
+    inner = source.get("source")
+    plain = {**inner, **{k: v for k, v in source.items() if k != "source"}} if isinstance(inner, dict) else source
+    words = [f"{name} {value}" for name, value in plain.items() if not isinstance(value, bool)]
+    return ", ".join(words) or "samples given"
 
 
 def _numbers(values: Any, form: str) -> str:
