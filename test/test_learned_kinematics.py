@@ -503,6 +503,22 @@ def test_kinds_of_measurements(arm, real, kind, unknown):
         np.testing.assert_allclose(found.tool_[:3, 3], TOOL[:3, 3], atol=0.02)
 
 
+@pytest.mark.parametrize("unknown", [(), ("frame",), ("tool",), ("frame", "tool")], ids="+".join)
+def test_bounds_are_of_what_is_measured(arm, real, unknown):
+    frame, tool = FRAME if "frame" in unknown else None, TOOL if "tool" in unknown else None
+    data = measured(real, 150, seed=3, frame=frame, tool=tool)
+    found = plain(arm, **{name: "unknown" for name in unknown}).fit(data)
+    q = arm.random_configurations(300, np.random.default_rng(5))
+    shows = real.forward_kinematics(q)
+    shows = (np.eye(4) if frame is None else frame) @ shows @ (np.eye(4) if tool is None else tool)
+    errors = np.linalg.norm(found.measured_poses(q)[:, :3, 3] - shows[:, :3, 3], axis=1)
+    bounds = found.predicted_error(q)
+    # Where the base is in an unknown frame nobody can tell to a millimetre; what the device shows, to a tenth of one.
+    assert np.median(bounds) < 5e-4
+    assert np.mean(errors <= bounds) > 0.85
+    assert np.median(found.support(q)) > 0.9
+
+
 @pytest.fixture(scope="module")
 def points():
     """A Panda with errors, and configurations in which its tool touches four points, 50 mm apart two by two."""
