@@ -9,7 +9,7 @@ from oracles import GANTRY, TWO_LINK, forward_kinematics, roll_pitch_yaw
 from crisp_ik_ros.errors import URDFError
 from crisp_ik_ros.robots.masses import link_masses
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
-from crisp_ik_ros.robots.urdf import read_urdf
+from crisp_ik_ros.robots.urdf import parse_bodies, read_urdf
 
 GRAVITY = 9.81
 INERTIA = '<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/>'
@@ -82,7 +82,7 @@ def bullet_torques(path, robot, configurations):
 def test_gravity_torques_of_the_panda_are_pybullets(tip_link):
     path = panda_urdf_path()
     robot = RobotModel.from_urdf(path, "panda_link0", tip_link)
-    masses, centers = link_masses(path.read_bytes(), "panda_link0", tip_link)
+    masses, centers = link_masses(*parse_bodies(path.read_bytes(), "panda_link0", tip_link))
     configurations = robot.random_configurations(30, np.random.default_rng(0))
     expected = bullet_torques(path, robot, configurations)
     assert np.abs(expected).max() > 10.0
@@ -104,7 +104,7 @@ def test_gravity_torques_of_a_branched_arm_with_slanted_axes_are_pybullets(tmp_p
     path = tmp_path / "gantry.urdf"
     path.write_text(xml)
     robot = RobotModel.from_urdf(path, "floor", "tool")
-    masses, centers = link_masses(xml.encode(), "floor", "tool")
+    masses, centers = link_masses(*parse_bodies(xml.encode(), "floor", "tool"))
     configurations = robot.random_configurations(20, rng)
     for q, torques in zip(configurations, bullet_torques(path, robot, configurations), strict=True):
         np.testing.assert_allclose(gravity_torques(robot, masses, centers, q), torques, rtol=0, atol=1e-6)
@@ -112,7 +112,7 @@ def test_gravity_torques_of_a_branched_arm_with_slanted_axes_are_pybullets(tmp_p
 
 def test_two_bodies_on_one_joint_are_lumped_by_hand():
     xml = with_mass(TWO_LINK, base=inertial(50), lower=inertial(3, "0.2 0 0.1", "1 2 3"), tip=inertial(1, "0 0.4 0"))
-    masses, centers = link_masses(xml.encode())
+    masses, centers = link_masses(*parse_bodies(xml.encode()))
     np.testing.assert_array_equal(masses, [0.0, 4.0])
     np.testing.assert_array_equal(centers[0], 0.0)
     np.testing.assert_allclose(centers[1], [(3 * 0.2 + 0.5) / 4, 0.4 / 4, 0.3 / 4], atol=1e-15)
@@ -120,7 +120,7 @@ def test_two_bodies_on_one_joint_are_lumped_by_hand():
 
 def test_branches_hang_from_the_joint_that_carries_them():
     xml = with_mass(GANTRY, camera=inertial(2, "0 0 1"), finger_left=inertial(0.5), wrist=inertial(1, "0.1 0 0"))
-    masses, centers = link_masses(xml.encode(), "floor", "tool")
+    masses, centers = link_masses(*parse_bodies(xml.encode(), "floor", "tool"))
     np.testing.assert_array_equal(masses, [2.0, 0.0, 1.0, 0.5])
     np.testing.assert_allclose(centers[0], [0, 0, 1], atol=1e-15)
     np.testing.assert_allclose(centers[2], [0.05, 0.02, 0.2] + roll_pitch_yaw(0, 0.9, 0.1) @ [0.1, 0, 0], atol=1e-15)
@@ -128,7 +128,7 @@ def test_branches_hang_from_the_joint_that_carries_them():
 
 
 def test_a_robot_without_masses_has_none(gantry, planar5):
-    masses, centers = link_masses(GANTRY.encode(), "floor", "tool")
+    masses, centers = link_masses(*parse_bodies(GANTRY.encode(), "floor", "tool"))
     assert not masses.any() and not centers.any()
     assert masses.shape == (4,) and centers.shape == (4, 3)
 
@@ -136,9 +136,9 @@ def test_a_robot_without_masses_has_none(gantry, planar5):
 @pytest.mark.parametrize("mass", ["-1", "nan", "inf"])
 def test_an_impossible_mass_is_refused_with_its_link(mass):
     with pytest.raises(URDFError, match="lower"):
-        link_masses(with_mass(TWO_LINK, lower=inertial(mass)).encode())
+        link_masses(*parse_bodies(with_mass(TWO_LINK, lower=inertial(mass)).encode()))
 
 
 def test_an_unknown_link_is_refused():
     with pytest.raises(URDFError, match="nowhere"):
-        link_masses(read_urdf(TWO_LINK), "nowhere")
+        link_masses(*parse_bodies(read_urdf(TWO_LINK), "nowhere"))
