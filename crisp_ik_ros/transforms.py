@@ -68,6 +68,13 @@ def rotation_logarithm(rotation: ArrayLike) -> Array:
     return Rotation.from_matrix(rotation.reshape(-1, 3, 3)).as_rotvec().reshape(*rotation.shape[:-2], 3)
 
 
+def cross_matrices(vectors: Array) -> Array:
+    """Matrices (n, 3, 3) that multiply like the cross product with ``vectors`` (n, 3) from the left."""
+    x, y, z = vectors.T
+    zero = np.zeros_like(x)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
+
+
 def make_pose(position: ArrayLike, rotation: ArrayLike) -> Array:
     """Poses (..., 4, 4) from positions (..., 3) [m] and rotation matrices (..., 3, 3)."""
     position = np.asarray(position, dtype=float)

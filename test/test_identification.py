@@ -783,7 +783,7 @@ def test_centers_are_far_from_each_other():
     robot = arm_of(16, 4)
     layout = layout_of(robot, rng)
     q = np.repeat(robot.random_configurations(30, rng), 2, axis=0)
-    chosen = spread_configurations(robot, layout, q, 10, 0)
+    chosen = spread_configurations(layout, q, 10, 0)
     assert chosen.shape == (10, 4)
 
     def place(values):
@@ -794,7 +794,7 @@ def test_centers_are_far_from_each_other():
         new = np.linalg.norm(place(chosen[k : k + 1]) - place(chosen[:k]), axis=1).min()
         assert new == pytest.approx(apart.max())
     # Repeated configurations are taken once.
-    assert len(spread_configurations(robot, layout, q, 100, 0)) == 30
+    assert len(spread_configurations(layout, q, 100, 0)) == 30
 
 
 @pytest.mark.parametrize("wanted", [True, False], ids=["smooth error", "none"])

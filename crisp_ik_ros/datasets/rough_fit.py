@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from crisp_ik_ros.datasets.averages import nearest_rotation
 from crisp_ik_ros.datasets.dataset import POSE
 from crisp_ik_ros.datasets.measurements import (
     Fit,
@@ -19,7 +20,7 @@ from crisp_ik_ros.datasets.measurements import (
     walk,
 )
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.transforms import Array, invert_pose, make_pose, rotation_exponential
+from crisp_ik_ros.transforms import Array, cross_matrices, invert_pose, make_pose, rotation_exponential
 
 # What a robot's geometry may be off by without a word: standard deviations of the fit's priors, of a joint [rad or m]
 # and of its origin [m], and how many of these a fit may go: with no bounds, links can shrink until nothing moves.
@@ -184,7 +185,7 @@ def _jacobian(robot: RobotModel, data: Measurements, fit: Fit, walked: Walk, wei
     count = len(data)
     columns = np.zeros((count, 6, 12 + robot.dof + 3 * (robot.dof + 1)))
     columns[:, :3, :3] = np.eye(3)
-    columns[:, :3, 3:6] = -_skew(position - _pivot(data))
+    columns[:, :3, 3:6] = -cross_matrices(position - _pivot(data))
     columns[:, 3:, 3:6] = np.eye(3)
     columns[:, :3, 6:9] = columns[:, 3:, 9:12] = turn @ walked.tips[:, :3, :3] @ fit.tool[:3, :3]
     axes = walked.axes @ turn.T
@@ -214,9 +215,7 @@ def rigid_alignment(points: Array, targets: Array) -> Array:
     for _ in range(20):
         weight = weight / weight.sum()
         source, goal = weight @ points, weight @ targets
-        left, _, right = np.linalg.svd((targets - goal).T @ ((points - source) * weight[:, None]))
-        mirror = np.diag([1.0, 1.0, np.linalg.det(left @ right)])
-        turn = left @ mirror @ right
+        turn = nearest_rotation((targets - goal).T @ ((points - source) * weight[:, None]))
         pose = make_pose(goal - turn @ source, turn)
         distance = np.linalg.norm(points @ turn.T + pose[:3, 3] - targets, axis=1)
         weight = 1.0 / (1.0 + (distance / (ROBUST * max(float(np.median(distance)), NOTHING))) ** 2)
@@ -228,14 +227,6 @@ def _turned_tool(robot: RobotModel, data: Measurements, fit: Fit) -> Array:
     posed = data.kinds == POSE
     tips = walk(robot, data.configurations[posed], fit).tips
     turns = (invert_pose(fit.frame @ tips) @ data.poses[posed])[:, :3, :3]
-    left, _, right = np.linalg.svd(turns.sum(axis=0))
     tool = fit.tool.copy()
-    tool[:3, :3] = left @ np.diag([1.0, 1.0, np.linalg.det(left @ right)]) @ right
+    tool[:3, :3] = nearest_rotation(turns.sum(axis=0))
     return tool
-
-
-def _skew(vectors: Array) -> Array:
-    """Cross product matrices (n, 3, 3) of vectors (n, 3)."""
-    x, y, z = vectors.T
-    zero = np.zeros(len(vectors))
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)

@@ -9,14 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.identification.findings import describe
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import SAMPLES, Uncertainty
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
-from crisp_ik_ros.estimators.model_archive import read_arrays, robot_header, robot_of_header
+from crisp_ik_ros.estimators.model_archive import read_arrays, refusing_wrong_headers, robot_header, robot_of_header
 from crisp_ik_ros.transforms import Array, check_pose
 
 HYPERPARAMETERS = (
@@ -90,7 +89,7 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
     ModelFileError
         When they do not fit together.
     """
-    try:
+    with refusing_wrong_headers(path):
         masses, centers = (np.array(header[name], dtype=float) for name in ("masses", "mass_centers"))
         robot = robot_of_header(header["robot"], path, masses, centers)
         if masses.shape != (robot.dof,) or centers.shape != (robot.dof, 3):
@@ -151,8 +150,4 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         estimator.samples_ = int(header["training"]["samples"])
         estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}
         estimator.validation_ = dict(header["validation"])
-    except ModelFileError:
-        raise
-    except (CrispIKError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: the header is incomplete or wrong: {type(error).__name__}: {error}") from error
     return estimator

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from crisp_ik_ros.estimators.identification.findings import Identified, findings
 from crisp_ik_ros.estimators.identification.measurements import read_measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.stages import KernelChoice, calibrated_uncertainty, learn
+from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
@@ -35,8 +35,6 @@ FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
 # A kernel term's centers are near from this coverage, and no sample is where the tool's position is known so many times
 # less well than at the samples.
 NEAR, FAR = 0.5, 3.0
-
-Progress = Callable[[int, int], None]
 
 
 class LearnedKinematics(InverseKinematics, RobotModel):

@@ -8,13 +8,13 @@ import json
 import math
 import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crisp_ik_ros.errors import ModelFileError
+from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import MOVABLE, ChainJoint
 from crisp_ik_ros.transforms import Array
@@ -67,6 +67,17 @@ def read_header(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
     if header.get("version") != VERSION:
         raise ModelFileError(f"{path}: field 'version' is {header.get('version')!r}, this release reads {VERSION}")
     return header
+
+
+@contextlib.contextmanager
+def refusing_wrong_headers(path: Path) -> Iterator[None]:
+    """Turn what a header raises that lacks a field, or has a wrong one, into a ModelFileError."""
+    try:
+        yield
+    except ModelFileError:
+        raise
+    except (CrispIKError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ModelFileError(f"{path}: the header is incomplete or wrong: {type(error).__name__}: {error}") from error
 
 
 def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Array]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.archive import UNREADABLE
-from crisp_ik_ros.errors import CrispIKError, ModelFileError
+from crisp_ik_ros.errors import ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.learned_file import learned_header, read_learned
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
@@ -17,6 +17,7 @@ from crisp_ik_ros.estimators.model_archive import (
     identity,
     read_arrays,
     read_header,
+    refusing_wrong_headers,
     robot_header,
     robot_of_header,
     write_archive,
@@ -147,7 +148,7 @@ def _read_crisp(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) ->
 
 
 def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
-    try:
+    with refusing_wrong_headers(path):
         robot = robot_of_header(header["robot"], path)
         parameters: dict[str, Any] = {k: np.inf if v is None else v for k, v in header["kernel"].items()}
         kernel = make_kernel(**parameters)
@@ -172,8 +173,4 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
         estimator.samples_ = int(header["training"]["samples"])
         estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}
         estimator.validation_ = dict(header["validation"])
-    except ModelFileError:
-        raise
-    except (CrispIKError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: the header is incomplete or wrong: {type(error).__name__}: {error}") from error
     return estimator

@@ -75,14 +75,19 @@ class Fit:
     evidence: float = -np.inf
     iterations: int = 0
 
+    @property
+    def all_scales(self) -> Array:
+        """Standard deviations (C,) of the priors, with those of measuring frame and tool."""
+        return np.concatenate([self.scales, self.nuisance])
+
     def posterior(self) -> Array:
         """Factor L (C, C), lower, of the precision of the parameters over their prior scales."""
         hessian, _ = self.equations.at(self.factors)
-        return _factor(hessian, np.concatenate([self.scales, self.nuisance]))
+        return _factor(hessian, self.all_scales)
 
     def covariance(self) -> Array:
         """Posterior covariance (P, P) of the robot's parameters."""
-        scales = np.concatenate([self.scales, self.nuisance])
+        scales = self.all_scales
         return (scales[:, None] * _inverse(self.posterior()) * scales)[: len(self.scales), : len(self.scales)]
 
 
@@ -130,7 +135,7 @@ def identify(
     joints = Joints(layout, data.configurations)
     for iteration in range(1, limit + 1):
         equations, fit = linearise(fit, data, joints)
-        scales = np.concatenate([fit.scales, fit.nuisance])
+        scales = fit.all_scales
         hessian, gradient = equations.at(fit.factors)
         lower = _factor(hessian, scales)
         here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
@@ -221,13 +226,10 @@ def adapt(
         scales[columns] = scale
     factors = fit.factors.copy()
     full = data.kinds == POSE
-    wide = np.concatenate([fit.scales, fit.nuisance])
+    wide = fit.all_scales
     covariance = wide[:, None] * inverse * wide
-    groups = len(np.unique(data.groups[data.groups >= 0]))
-    parts = (
-        (fit.position, 3 * len(data) - 3 * groups, np.ones(len(data), dtype=bool)),
-        (fit.orientation, 3 * int(full.sum()), full),
-    )
+    positions, orientations = _counts(data)
+    parts = ((fit.position, positions, np.ones(len(data), dtype=bool)), (fit.orientation, orientations, full))
     for part, (values, numbers, members) in enumerate(parts):
         if numbers <= 0:
             continue
@@ -240,11 +242,15 @@ def adapt(
     return replace(fit, scales=scales, factors=factors), changed
 
 
+def _counts(data: Measurements) -> tuple[int, int]:
+    """How many numbers of positions, less those that unknown points take up, and of orientations were measured."""
+    groups = len(np.unique(data.groups[data.groups >= 0]))
+    return 3 * len(data) - 3 * groups, 3 * int((data.kinds == POSE).sum())
+
+
 def log_evidence(fit: Fit, data: Measurements) -> float:
     """Logarithm of the marginal likelihood, but for constants that all layouts share, by Laplace's approximation."""
-    counts = np.array(
-        [3 * len(data) - 3 * len(np.unique(data.groups[data.groups >= 0])), 3 * (data.kinds == POSE).sum()]
-    )
+    counts = np.array(_counts(data))
     return -_cost(fit, data) - float(counts @ np.log(fit.factors)) - float(np.log(np.diag(fit.posterior())).sum())
 
 

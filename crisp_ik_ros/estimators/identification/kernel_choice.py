@@ -12,7 +12,6 @@ from crisp_ik_ros.estimators.identification.identification import Fit, identify
 from crisp_ik_ros.estimators.identification.measurements import Measurements
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
 # On the diagonal of the centers' kernel matrix.
@@ -27,8 +26,7 @@ MARGIN = 3.0
 
 def kernel_term(layout: Layout, configurations: Array, length_scale: float) -> KernelTerm:
     """Kernel term with centers at configurations (m, J)."""
-    angles = layout.rates * configurations
-    features = np.hstack([np.cos(angles), np.sin(angles)]) / length_scale
+    features = layout.features(configurations) / length_scale
     squares = ((features[:, None] - features) ** 2).sum(axis=2)
     matrix = np.exp(-0.5 * squares) + JITTER * np.eye(len(configurations))
     root = cholesky(matrix, lower=True)
@@ -46,10 +44,9 @@ def with_kernel(fit: Fit, term: KernelTerm, priors: Priors) -> Fit:
     return replace(fit, layout=layout, scales=scales, parameters=parameters)
 
 
-def spread_configurations(robot: RobotModel, layout: Layout, configurations: Array, count: int, seed: int) -> Array:
+def spread_configurations(layout: Layout, configurations: Array, count: int, seed: int) -> Array:
     """At most ``count`` of the configurations (n, J), far from each other (farthest-point sampling)."""
-    angles = layout.rates * configurations
-    features = np.hstack([np.cos(angles), np.sin(angles)])
+    features = layout.features(configurations)
     chosen = [int(np.random.default_rng(seed).integers(len(features)))]
     distances = ((features - features[chosen[0]]) ** 2).sum(axis=1)
     while len(chosen) < min(count, len(features)) and distances.max() > 1e-8:
@@ -68,7 +65,6 @@ def choose_kernel(
     progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Fit, dict[str, float]]:
     """Fit with the kernel term that the evidence prefers, or without one; and the log evidence of each, by name."""
-    robot = fit.layout.robot
     rng = np.random.default_rng(random_state)
     some, known = data, fit
     if len(data) > TRIAL_SAMPLES:
@@ -78,7 +74,7 @@ def choose_kernel(
         known = replace(fit, weights=fit.weights[keep])
     plain = identify(known, some, priors, TRIAL)
     evidence = {"none": plain.evidence}
-    chosen = spread_configurations(robot, fit.layout, some.configurations, TRIAL_CENTERS, random_state)
+    chosen = spread_configurations(fit.layout, some.configurations, TRIAL_CENTERS, random_state)
     for done, length_scale in enumerate(length_scales, 1):
         trial = identify(with_kernel(plain, kernel_term(fit.layout, chosen, length_scale), priors), some, priors, TRIAL)
         evidence[str(length_scale)] = trial.evidence
@@ -87,5 +83,5 @@ def choose_kernel(
     best = max(length_scales, key=lambda scale: evidence[str(scale)])
     if evidence[str(best)] < evidence["none"] + MARGIN:
         return fit, evidence
-    chosen = spread_configurations(robot, fit.layout, data.configurations, centers, random_state)
+    chosen = spread_configurations(fit.layout, data.configurations, centers, random_state)
     return identify(with_kernel(fit, kernel_term(fit.layout, chosen, best), priors), data, priors, FINAL), evidence

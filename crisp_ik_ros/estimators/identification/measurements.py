@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Dataset
+from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT, Dataset
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.samples import ConfigurationRows
@@ -169,13 +169,3 @@ def robust_weights(
         if not (data.groups >= 0).any():
             break
     return weights, centred(data, position, weights)
-
-
-def has_positions_only(data: Measurements) -> bool:
-    """Whether no sample says anything of an orientation."""
-    return bool((data.kinds != POSE).all())
-
-
-def is_measured(data: Measurements) -> np.ndarray:
-    """Samples (n,) that a device measured."""
-    return (data.kinds == POSE) | (data.kinds == POSITION)

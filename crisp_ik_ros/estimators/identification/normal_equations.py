@@ -14,7 +14,7 @@ from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
 from crisp_ik_ros.estimators.identification.design import Design, Joints
 from crisp_ik_ros.estimators.identification.measurements import Measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.transforms import Array, cross_matrices
 
 # Columns behind the robot's parameters: measuring frame, then tool; translation, then rotation.
 NUISANCES = 12
@@ -99,18 +99,11 @@ def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Arr
     arm = (turn @ (design.poses[:, :3, 3] + lever)[:, :, None])[:, :, 0]
     nuisance[measured, :, :3] = np.eye(3)
     # Turned about the base.
-    nuisance[measured, :, 3:6] = -_cross_matrices(arm[measured])
+    nuisance[measured, :, 3:6] = -cross_matrices(arm[measured])
     turned[measured, :, 3:6] = np.eye(3)
     nuisance[:, :, 6:9] = rotations
     turned[:, :, 9:12] = rotations
     return (linear, moving, nuisance), (angular, turning, turned)
-
-
-def _cross_matrices(vectors: Array) -> Array:
-    """Matrices (n, 3, 3) that multiply like the cross product with ``vectors`` (n, 3) from the left."""
-    x, y, z = vectors.T
-    zero = np.zeros_like(x)
-    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=1).reshape(-1, 3, 3)
 
 
 def _add(

@@ -96,6 +96,11 @@ class Layout:
         """Positions (J,) at which a wrong scale does nothing."""
         return 0.5 * (self.robot.lower + self.robot.upper)
 
+    def features(self, configurations: Array) -> Array:
+        """Cosines, then sines (n, 2 J) of the angles at configurations (n, J)."""
+        angles = self.rates * configurations
+        return np.hstack([np.cos(angles), np.sin(angles)])
+
     @property
     def geometric(self) -> int:
         """Number of parameters of the frames."""

@@ -101,7 +101,7 @@ class Sensitivities:
         """Derivatives (numbers, C) of one measurement."""
         return self.times(np.eye(self.columns), slice(row, row + 1))[0]
 
-    def products(self, right: Array, square: bool = False) -> Array:
+    def products(self, right: Array) -> Array:
         """For each measurement with derivatives A: A R R^T A^T (n, numbers, numbers), for R (C, S)."""
         found = np.empty((len(self), self.numbers, self.numbers))
         for begin in range(0, len(self), BLOCK):

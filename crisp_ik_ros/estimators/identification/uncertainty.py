@@ -62,7 +62,7 @@ class Uncertainty:
     @classmethod
     def of(cls, fit: Fit, misfit: float, random_state: int) -> Uncertainty:
         """Draw samples from the posterior of a fit."""
-        scales = np.concatenate([fit.scales, fit.nuisance])
+        scales = fit.all_scales
         draws = np.random.default_rng(random_state).standard_normal((len(scales), SAMPLES))
         samples = scales[:, None] * solve_triangular(fit.posterior(), draws, lower=True, trans="T")
         count = len(fit.scales)

@@ -112,7 +112,7 @@ def _refit(fit: Fit, data: Measurements, kept: np.ndarray) -> Fit:
     """One Gauss-Newton step from a fit to what a part of its samples says."""
     fit = replace(fit, weights=fit.weights[kept])
     equations, fit = linearise(fit, data, Joints(fit.layout, data.configurations))
-    scales = np.concatenate([fit.scales, fit.nuisance])
+    scales = fit.all_scales
     hessian, gradient = equations.at(fit.factors)
     here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
     fit = replace(fit, equations=equations)
