@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from rclpy.node import Node
 from trajectory_msgs.msg import JointTrajectory
@@ -12,6 +13,7 @@ from crisp_ik_ros.nodes.conversions import TrajectoryPoints, duration_message
 from crisp_ik_ros.nodes.guard import check_command
 from crisp_ik_ros.nodes.time_scaling import GRID, STEP, Plan
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array
 
 SECOND = 1_000_000_000
 
@@ -23,6 +25,12 @@ class Commander:
         self._robot = robot
         self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", 10)
         self._points = TrajectoryPoints()
+        self._rest: Array | None = None
+
+    def place(self, measured: Array, tolerance: float) -> Array:
+        """Where the arm is commanded to rest, if it is measured within a tolerance of that; else where it is (J,)."""
+        near = self._rest is not None and np.max(np.abs(measured - self._rest)) <= tolerance
+        return self._rest if near and self._rest is not None else measured
 
     def send(self, plan: Plan) -> None:
         """Command a plan.
@@ -40,3 +48,4 @@ class Commander:
             point.velocities = array("d", velocities)
             point.time_from_start = duration_message(k * STEP)
         self._publisher.publish(message)
+        self._rest = plan.positions[-1]

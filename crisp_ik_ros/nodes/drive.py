@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from crisp_ik_ros.nodes.joint_path import JointPath
 from crisp_ik_ros.nodes.motion import segment_duration
-from crisp_ik_ros.nodes.time_scaling import GRID, TINY, Limits, Plan, plan_ahead
+from crisp_ik_ros.nodes.time_scaling import GRID, STEP, TINY, Limits, Plan, plan_ahead
 from crisp_ik_ros.transforms import Array
 
 # A command changes nothing before so long from now: it has to get there first [ns].
@@ -32,10 +32,13 @@ class Drive:
     ----------
     plan : Plan
         What was commanded last.
+    history : int
+        Samples of the past that are kept: what is measured is compared with what was commanded then.
     """
 
     def __init__(self, path: JointPath, limits: Limits, begin: int, along: float = 0.0):
         self.path, self._limits = path, limits
+        self.history = round(limits.horizon / STEP)
         self.plan = Plan.rest(path, along, -(-begin // GRID))
 
     def run(self, now: int, rest_by: int) -> Plan | None:
@@ -96,8 +99,8 @@ class Drive:
             return None
         if len(new.along) == 1 and self.plan.last <= commit:
             return None  # at rest, and to stay so
-        self.plan = self.plan.then(new, now // GRID)
-        return self.plan
+        self.plan = self.plan.then(new, max(self.plan.first, now // GRID - self.history))
+        return self.plan.since(now // GRID)
 
 
 def straight(begin: ArrayLike, goal: ArrayLike, lower: Array, upper: Array, velocity: Array) -> JointPath:

@@ -12,6 +12,8 @@ from crisp_ik_ros.transforms import Array
 
 # The arm gets this long to come exactly to where it is measured, before it sets off from there [ns].
 GATHERING = 200_000_000
+# Of a cubic from rest to rest, over its length and time: largest speed and largest acceleration.
+PEAK_SPEED, PEAK_ACCELERATION = 1.5, 6.0
 # A joint that is commanded to move faster than this changes its value from message to message [rad/s or m/s].
 MOVING = 0.1
 
@@ -39,18 +41,22 @@ class Lead:
         self._drive = self._main
         self._until = 0
 
-    def begin(self, now: int, here: Array) -> Plan:
-        """Set off from a configuration (J,) to where the path is to be driven from; the first command, a rest."""
+    def begin(self, now: int, here: Array, gathering: int = GATHERING) -> Plan:
+        """Set off from a configuration (J,) to where the path is to be driven from; the first command, a rest there."""
         goal = self.path.at(self._main.plan.goal)[0][0]
         way = straight(here, goal, self._robot.lower, self._robot.upper, self._limits.velocity)
-        self._drive = Drive(way, self._limits, now + GATHERING)
+        self._drive = Drive(way, self._limits, now + gathering)
         self._until = 0
         return self._drive.plan
 
     def resume(self, now: int, measured: Array) -> Plan | None:
         """Go on after a rest: from where it is, or, where the arm is elsewhere, slowly back to there first."""
-        if self._off(measured) > self._tolerance:
-            return self.begin(now, measured)
+        off = np.abs(measured - self._drive.plan.positions[-1])
+        if np.max(off) > self._tolerance:
+            # Should it be there nevertheless, and only the measurement be wrong, it is led over within its limits.
+            speed = float(np.max(off / self._limits.velocity))
+            way = max(PEAK_SPEED * speed, float(np.sqrt(PEAK_ACCELERATION * np.max(off) / self._limits.acceleration)))
+            return self.begin(now, measured, max(GATHERING, round(1e9 * way)))
         self._drive.restart(now)
         return None
 
@@ -96,9 +102,11 @@ class Lead:
             return None
         return self._main.time_of(self.path.time_of(index))
 
-    def elsewhere(self, now: int, measured: Array) -> str:
-        """Say which joint is not where it is commanded to be; nothing where all are."""
-        off = np.abs(measured - self._drive.plan.position(now))
+    def elsewhere(self, now: int, stamp: int, measured: Array) -> str:
+        """Say which joint is not where it was commanded to be when it was measured; nothing where all are."""
+        # A stamp of another clock, or none, says nothing.
+        when = stamp if now - self._drive.history * GRID <= stamp <= now else now
+        off = np.abs(measured - self._drive.plan.position(when))
         joint = int(np.argmax(off))
         if off[joint] <= self._tolerance:
             return ""
@@ -110,6 +118,3 @@ class Lead:
         plan = self._drive.plan
         row = min(max(now // GRID - plan.first, 0), len(plan.velocities) - 1)
         return bool(np.max(np.abs(plan.velocities[row])) > MOVING)
-
-    def _off(self, measured: Array) -> float:
-        return float(np.max(np.abs(measured - self._drive.plan.positions[-1])))

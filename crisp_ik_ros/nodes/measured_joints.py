@@ -36,11 +36,14 @@ class MeasuredJoints:
     ----------
     joints : (J,) or None
         The last that were heard, within the limits [rad or m].
+    stamp : int
+        Of their message [ns].
     """
 
     def __init__(self, node: Node, robot: RobotModel, watch: Watch, must_change: Callable[[], bool]):
         self._node, self._robot, self._watch, self._must_change = node, robot, watch, must_change
         self.joints: Array | None = None
+        self.stamp = 0
         node.create_subscription(JointState, "joint_states", self._on_message, qos_profile_sensor_data)
 
     def _on_message(self, message: JointState) -> None:
@@ -53,4 +56,5 @@ class MeasuredJoints:
         stamp = Time.from_msg(message.header.stamp).nanoseconds
         if self._watch.measured(time.monotonic(), stamp, joints, self._must_change()):
             # A joint at its limit may be measured slightly beyond it.
+            self.stamp = stamp
             self.joints = np.clip(joints, self._robot.lower, self._robot.upper)

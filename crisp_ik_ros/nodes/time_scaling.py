@@ -100,6 +100,12 @@ class Plan:
             return self.positions[0]
         return self.positions[i] + (place - i) * (self.positions[i + 1] - self.positions[i])
 
+    def since(self, number: int) -> Plan:
+        """What of it is to come from a sample on."""
+        k = min(max(number - self.first, 0), len(self.along) - 1)
+        parts = self.along[k:], self.rates[k:], self.positions[k:], self.velocities[k:]
+        return Plan(self.first + k, *parts, braking=self.braking)
+
     def then(self, later: Plan, begin: int) -> Plan:
         """Follow this plan from sample ``begin``, then, from its first sample on, a later one."""
         rows = np.clip(np.arange(begin, later.first) - self.first, 0, len(self.along) - 1)

@@ -226,7 +226,7 @@ class TrajectoryFollower(ManagedNode):
         if self._lead is None:
             if route.path is not None:
                 self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
-                self._send(self._lead.begin(now, self._measured.joints))
+                self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
             elif route.over:
                 self._settle(now)
             elif self._watch.age(steady, SERVICE) > options.patience and steady - self._since > options.patience:
@@ -234,7 +234,7 @@ class TrajectoryFollower(ManagedNode):
             return
         lead = self._lead
         silent = self._watch.silent(steady)
-        elsewhere = lead.elsewhere(now, self._measured.joints)
+        elsewhere = lead.elsewhere(now, self._measured.stamp, self._measured.joints)
         if silent:
             self._lose(f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s")
         elif elsewhere:
@@ -268,9 +268,11 @@ class TrajectoryFollower(ManagedNode):
     def _hold(self, now: int, steady: float, step: float) -> None:
         assert self._measured.joints is not None
         if self._lead is not None and not self._lead.rests(now):
+            # What is measured while the arm slows down does not say where it rests.
+            self._watch.count_anew(steady)
             return
         self._held += min(step, LONGEST_STEP)
-        if self._watch.well_for(steady) > WELL:
+        if self._watch.well(steady, WELL):
             self.get_logger().info("service and joint states are back, going on")
             self._phase, self._since = Phase.FOLLOWING, steady
             if self._lead is not None:

@@ -83,17 +83,21 @@ class Watch:
         """Names of those that have been silent for too long."""
         return [name for name, heard in self._heard.items() if steady - heard > self._patience]
 
-    def well_for(self, steady: float) -> float:
-        """Seconds since when both have been heard, on the last calls without a gap; 0 where one is silent."""
+    def well(self, steady: float, duration: float) -> bool:
+        """Whether both have been heard for so long since the last loss, and are no older than that [s]."""
         if self.silent(steady):
-            self._since = steady
-        return steady - self._since
+            self.count_anew(steady)
+        return steady - self._since > duration > steady - self.oldest
+
+    def count_anew(self, steady: float) -> None:
+        """Begin anew to count how long all has been well."""
+        self._since = steady
 
     def lost(self, steady: float) -> None:
-        """Note that the motion had to be halted; begin anew to count how long all has been well."""
+        """Note that the motion had to be halted."""
         self._frozen += self._suspect
         self._suspect = False
-        self._since = steady
+        self.count_anew(steady)
 
     def _hear(self, name: str, steady: float) -> None:
         self._heard[name] = max(steady, self._heard[name])

@@ -28,25 +28,26 @@ def command_of(message: JointTrajectory, origin: float = 0.0) -> Command:
     return Command(times, positions, np.array([point.velocities for point in message.points]))
 
 
-def meant_for(command: Command) -> float:
+def meant_for(command: Command, received: float) -> float:
     """Time at which a command is to take over, however late it comes to a busy machine."""
     # A single point is where the arm is to be in a moment, for a motion that begins then.
-    return command.times[0] - (0.2 if len(command.times) == 1 else 0.0)
+    return min(received, command.times[0]) if len(command.times) == 1 else command.times[0]
 
 
 class Stream:
     """All commands of a follower, as they were meant: each takes over at its own first point."""
 
-    def __init__(self, messages, origin: float):
+    def __init__(self, messages, received, origin: float):
         self.commands = [command_of(message, origin) for message in messages]
+        self._received = received
 
     def over(self, begin: float | None = None, end: float | None = None):
         """Times since the origin, positions, velocities, accelerations."""
         first = self.commands[0]
         controller = Controller(first.positions[0])
         now = -np.inf
-        for command in self.commands:
-            now = max(now, meant_for(command))
+        for command, received in zip(self.commands, self._received, strict=True):
+            now = max(now, meant_for(command, received))
             controller.receive(now, command)
         return controller.over(first.times[0] if begin is None else begin, self.rest() + 0.1 if end is None else end)
 
@@ -82,6 +83,7 @@ class FakeRobot:
         self._controller, self._latest = Controller(start), -np.inf
         self._lock = threading.Lock()
         self.messages: list[JointTrajectory] = []
+        self._received: list[float] = []
         self.asked: list[int] = []
         self.answer = self.measure = lambda *_: True
         group = ReentrantCallbackGroup()
@@ -113,7 +115,7 @@ class FakeRobot:
 
     def stream(self, first: int = 0) -> Stream:
         with self._lock:
-            return Stream(self.messages[first:], self.origin)
+            return Stream(self.messages[first:], self._received[first:], self.origin)
 
     def close(self) -> None:
         self._ends.set()
@@ -140,8 +142,11 @@ class FakeRobot:
         with self._lock:
             self.messages.append(message)
             command = command_of(message, self.origin)
-            self._latest = max(self._latest, meant_for(command))
-            self._controller.receive(self._latest, command)
+            self._received.append(self.now())
+            # As a controller does it, none of another time is played.
+            if abs(command.times[0] - self.now()) < 2.0:
+                self._latest = max(self._latest, meant_for(command, self.now()))
+                self._controller.receive(self._latest, command)
 
     def _publish(self) -> None:
         if self._clock is not None:

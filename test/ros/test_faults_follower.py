@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import pytest
-from fake_robot import FakeRobot, Stream
+from fake_robot import FakeRobot
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros import ModelBasedIK
@@ -19,7 +19,7 @@ HALT = 0.1
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
 FAST = {"trajectory": "circle", "points": POINTS, "radius": RADIUS, "rate": RATE, "settle_time": 0.1}
 # Where it is not about the halt itself, one that a busy machine does not bring about.
-PATIENT = {**FAST, "halt_time": 0.6}
+PATIENT = {**FAST, "halt_time": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -174,13 +174,13 @@ def test_13_an_arm_that_is_elsewhere_afterwards_is_led_back_slowly_before_the_pa
     follower = start("trajectory_follower", **PATIENT, exit_when_done=True)
     until(lambda: in_motion(fake), follower)
     fake.measure = silent
-    until(lambda: "halted" in follower.text, follower)
+    until(lambda: "halted: nothing heard of the joint states" in follower.text, follower)
     held, count = fake.stream().commands[-1].positions[-1], len(fake.messages)
-    elsewhere = held + 0.3
+    elsewhere = held + 0.3 * np.sign(0.5 * (panda.lower + panda.upper) - held)
     fake.place(elsewhere)
     fake.measure = lambda message: True
     assert follower.wait() == 0, follower.text
-    fake.stream(0 if count == 0 else count).check(panda)
+    fake.stream(count).check(panda)
     back = fake.stream(count)
     np.testing.assert_allclose(back.commands[0].positions[0], elsewhere, atol=1e-6)
     # First of all back to where it was.
@@ -212,10 +212,10 @@ def test_15_a_follower_that_was_held_up_sends_nothing_stale_and_goes_on_from_res
     follower = start("trajectory_follower", **PATIENT, exit_when_done=True)
     until(lambda: in_motion(fake), follower)
     follower.process.send_signal(signal.SIGSTOP)
-    time.sleep(0.2)
+    time.sleep(1.0)
     count, held = len(fake.messages), fake.now()
     assert fake.stream().rest() < held
-    time.sleep(0.8)
+    time.sleep(0.3)
     resumed = fake.now()
     follower.process.send_signal(signal.SIGCONT)
     until(lambda: len(fake.messages) > count + 10, follower)
@@ -232,18 +232,17 @@ def test_16_a_jump_of_simulated_time_halts_the_arm_and_it_goes_on_from_rest(ros,
     fake = robot(simulated=True)
     follower = start("trajectory_follower", **PATIENT, exit_when_done=True, use_sim_time=True)
     until(lambda: in_motion(fake), follower)
-    before, count = fake.joints(), len(fake.messages)
+    count = len(fake.messages)
     held = fake.stream(-1).commands[0].positions[-1]
     fake.place(held)
     fake.time += jump
     until(lambda: "halted: the clock has jumped" in follower.text, follower)
-    assert np.abs(before - held).max() < 0.1
     assert follower.wait() == 0, follower.text
-    late = [command for command in fake.stream(count).commands if abs(command.times[0] - fake.now()) < 4.0]
-    after = Stream([], 0.0)
-    after.commands = late
+    commands = fake.stream(count - 1).commands
+    first = next(i for i, command in enumerate(commands) if abs(command.times[0] - commands[0].times[0]) > 3.0)
+    after = fake.stream(count - 1 + first)
     after.check(panda)
-    np.testing.assert_allclose(late[0].positions[0], held, atol=5e-3)
+    np.testing.assert_allclose(after.commands[0].positions[0], held, atol=0.1)
 
 
 def test_16_with_simulated_time_standing_still_nothing_moves_and_nothing_fails(ros, start, robot, panda):
@@ -272,7 +271,7 @@ def test_17_a_stop_in_mid_motion_ramps_down_and_a_start_begins_anew(ros, start, 
     time.sleep(0.3)
     stream = fake.stream()
     stream.check(panda)
-    assert stream.rest() <= stopped + HALT + 0.05
+    assert stream.rest() <= stopped + 2.0 * HALT
     _, _, v, _ = stream.over()
     assert np.abs(v).max() > 0.2 and np.all(v[-1] == 0.0)
     assert client.call(Trigger, "trajectory_follower/start", Trigger.Request()).success
@@ -319,7 +318,7 @@ def other_size(response, index):
 
 def a_jump(response, index):
     if index == 40:
-        response.solution.position[6] += 0.5
+        response.solution.position[6] -= 0.5
 
 
 REFUSED = {
