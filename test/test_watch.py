@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -111,10 +113,10 @@ def test_the_way_to_a_singularity_is_slow_and_ends_and_the_way_out_is_free(panda
     path = np.array([straight + share * (np.array([0, 0, 0, 2.1, 0, 0, 0])) for share in np.linspace(0.0, 1.0, 200)])
     numbers = np.linalg.cond(panda.jacobian(path))
     top = int(np.argmax(numbers))
-    lower, hard = float(numbers[top // 2]), float(numbers[top]) * 0.9
+    lower, hard = float(numbers[top // 2]), float(numbers[int(0.9 * top)])
     conditioning = Conditioning(panda, lower, hard)
     shares = []
-    for before, after in zip(path[: top - 1], path[1:top], strict=True):
+    for before, after in pairwise(path[:top]):
         try:
             shares.append(conditioning.share(before, after))
         except SingularityError as error:
