@@ -66,6 +66,8 @@ def command_of(spec: NodeSpec) -> list[str]:
     else:
         command = [str(_executable(spec.package, spec.executable))]
     command += [*spec.arguments, "--ros-args", "-r", f"__node:={spec.name}"]
+    if spec.enclave:
+        command += ["--enclave", spec.enclave]
     for before, after in spec.remappings:
         command += ["-r", f"{before}:={after}"]
     if spec.config:

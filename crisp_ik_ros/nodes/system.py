@@ -17,6 +17,8 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.trajectories import TRAJECTORIES
 
 PACKAGE = "crisp_ik"
+# Parent of the enclaves in config/security/policy.xml, each of which has the name of its node.
+ENCLAVES = f"/{PACKAGE}"
 AUTO = "auto"
 LOSSES = ("residual", "forward_kinematics", "radians")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
@@ -49,6 +51,9 @@ class SystemArguments:
     loop: bool = _argument(False, "Whether to begin again after the last target.")
     exit_when_done: bool = _argument(False, "Whether all ends after the last target.")
     report: str = _argument("", "Path of a JSON file for all that was measured; empty: none.")
+    security: bool = _argument(
+        False, f"Whether each node runs in its SROS2 enclave, {ENCLAVES}/NODE (see docs/security.md)."
+    )
 
     def __post_init__(self) -> None:
         choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES}
@@ -109,6 +114,8 @@ class NodeSpec:
     remappings : tuple of (str, str)
     arguments : tuple of str
         Further arguments of the command line.
+    enclave : str
+        SROS2 enclave; empty: that of the environment.
     """
 
     name: str
@@ -120,6 +127,7 @@ class NodeSpec:
     required: bool = True
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    enclave: str = ""
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
@@ -175,6 +183,8 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     if arguments.rviz:
         view = ("-d", str(config_path("panda.rviz")))
         nodes.append(NodeSpec("rviz2", "rviz2", "rviz2", required=False, arguments=view))
+    if arguments.security:
+        nodes = [dataclasses.replace(node, enclave=f"{ENCLAVES}/{node.name}") for node in nodes]
     return nodes
 
 
