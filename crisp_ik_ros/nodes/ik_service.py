@@ -7,7 +7,6 @@ import time
 from array import array
 
 from crisp_ik.srv import ComputeIK, ComputeIKPath
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
@@ -17,7 +16,9 @@ from crisp_ik_ros.nodes import moveit
 from crisp_ik_ros.nodes.answer import Answerer
 from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
 from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.drift import DriftWatch
+from crisp_ik_ros.nodes.health import Health
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
 from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up, warnings_of
@@ -52,8 +53,9 @@ class IKService(ManagedNode):
         self._statistics = ServiceStatistics()
         self._points = TrajectoryPoints()
         self._reported = time.monotonic()
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(period, self._diagnose)
+        self._diagnostics = DiagnosticUpdater(self, self._answerer.estimator.robot.name, period)
+        self._diagnostics.add("inverse kinematics", self._health)
+        self._diagnostics.add("drift", self._drift.health)
         self.create_service(ComputeIK, "compute_ik", self._compute_ik, qos_profile=queue)
         self.create_service(ComputeIKPath, "compute_ik_path", self._compute_ik_path, qos_profile=queue)
         self.create_service(Trigger, "~/reload", self._reload)
@@ -144,6 +146,7 @@ class IKService(ManagedNode):
             return response
         self._answerer = answerer
         self._drift.begin(answerer.estimator)
+        self._diagnostics.hardware_id = answerer.estimator.robot.name
         response.success = True
         response.message = f"serving {describe(answerer.estimator, self._name_of_model())}"
         self.get_logger().info(response.message)
@@ -156,22 +159,13 @@ class IKService(ManagedNode):
         response.message = "the last solution and the statistics are forgotten"
         return response
 
-    def _diagnose(self) -> None:
+    def _health(self) -> Health:
         now = time.monotonic()
         values = self._statistics.report(now - self._reported)
         self._reported = now
         values["model"] = describe(self._answerer.estimator, self._name_of_model())
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.OK,
-            name=f"{self.get_fully_qualified_name()}: inverse kinematics",
-            message=f"{values['rate [1/s]']} requests/s, {values['failures']} of {values['requests']} failed",
-            hardware_id=self._answerer.estimator.robot.name,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
-        drift = self._drift.status()
-        message = DiagnosticArray(status=[status] if drift is None else [status, drift])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        words = f"{values['rate [1/s]']} requests/s, {values['failures']} of {values['requests']} failed"
+        return Health(message=words, values=values)
 
 
 def main(args: list[str] | None = None) -> int:
