@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import signal
+import sys
 import tempfile
 from pathlib import Path
 from typing import Annotated, Optional
@@ -35,6 +37,8 @@ def mutation(
     publish: Annotated[bool, typer.Option(help="Write the page to docs/results, too.")] = False,
 ) -> None:
     """Run the tests of each module against small mistakes in it, one at a time."""
+    # Ended politely, it takes its copy of the project and the running tests with it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         modules = find_modules(module or [])
     except ValueError as error:

@@ -15,7 +15,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "robots/corrected_urdf.py": ("test_corrected_urdf.py",),
     "robots/corrections.py": ("test_corrections.py",),
     "robots/gravity.py": ("test_corrections.py", "test_masses.py"),
-    "robots/limits.py": ("test_robot_model.py",),
+    "robots/limits.py": ("test_limits.py",),
     "robots/masses.py": ("test_masses.py",),
     "robots/rigid_motion.py": ("test_corrections.py",),
     "robots/robot_model.py": ("test_robot_model.py", "test_bias.py", "test_corrections.py"),

@@ -89,17 +89,19 @@ def attempt(tree: Tree, tests: Sequence[str], plain: bool, limit: float, changed
     child = context.Process(target=_run, args=(tree.folder, list(tests), plain, changed, sending))
     child.start()
     sending.close()
-    child.join(limit)
-    seconds = time.monotonic() - began
-    ended = child.exitcode is not None
-    _end(child)
     try:
-        code, test = receiving.recv() if ended and receiving.poll() else (None, "the process")
-    except EOFError:
-        # Ended without a word: it crashed.
-        code, test = None, "the process"
+        child.join(limit)
+        ended = child.exitcode is not None
+    finally:
+        _end(child)
+    seconds = time.monotonic() - began
     if not ended:
         return Verdict(TIMEOUT, "", seconds)
+    try:
+        code, test = receiving.recv()
+    except EOFError:
+        # It crashed, without a word.
+        return Verdict(KILLED, "the process", seconds)
     return Verdict(SURVIVED, "", seconds) if code == 0 else Verdict(KILLED, test, seconds)
 
 
@@ -135,7 +137,8 @@ class _FirstFailure:
 
 def _run(folder: Path, tests: list[str], plain: bool, changed: bool, sending: Any) -> None:
     """Run in the fork."""
-    os.setsid()
+    # A group of its own, so that all of it can be ended; the same session, or its niceness would not count.
+    os.setpgid(0, 0)
     silence = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(silence, 1)
     os.dup2(silence, 2)
