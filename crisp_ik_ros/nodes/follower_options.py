@@ -10,10 +10,16 @@ from rclpy.node import Node
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
+from crisp_ik_ros.nodes.time_scaling import Limits
 from crisp_ik_ros.transforms import Array
 
 # What to do where service or joint states are lost.
 RESUME, ABORT = "resume", "abort"
+# So much of the path is known before the arm gets there [s].
+LOOKAHEAD = 0.2
+# Of the halt time, what goes by before the arm slows down: an answer's age, a tick, a command's way, its samples [s].
+REACTION = 0.06
+SHORTEST_BRAKING = 0.02
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,11 @@ class FollowerOptions:
     report: str
     error_scale: float
     marker_lifetime: float
+
+    def limits(self, velocity: Array) -> Limits:
+        """What joints with largest speeds (J,) may do on the way."""
+        braking = max(SHORTEST_BRAKING, self.halt_time - REACTION)
+        return Limits(self.scaling * velocity, self.acceleration, braking, self.halt_time + LOOKAHEAD)
 
 
 def declare_options(node: Node) -> FollowerOptions:

@@ -12,6 +12,8 @@ from crisp_ik_ros.transforms import Array
 
 # The arm gets this long to come exactly to where it is measured, before it sets off from there [ns].
 GATHERING = 200_000_000
+# A joint that is commanded to move faster than this changes its value from message to message [rad/s or m/s].
+MOVING = 0.1
 
 
 class Lead:
@@ -94,11 +96,21 @@ class Lead:
             return None
         return self._main.time_of(self.path.time_of(index))
 
-    def commanded(self, now: int) -> tuple[Array, Array]:
-        """Commanded configuration and velocity (J,) at a time [ns]."""
+    def elsewhere(self, now: int, measured: Array) -> str:
+        """Say which joint is not where it is commanded to be; nothing where all are."""
+        off = np.abs(measured - self._drive.plan.position(now))
+        joint = int(np.argmax(off))
+        if off[joint] <= self._tolerance:
+            return ""
+        name = self._robot.joint_names[joint]
+        return f"{name} is {off[joint]:.3f} from where it should be, at most {self._tolerance:g} (tracking_tolerance)"
+
+    def must_change(self, now: int, measured: Array) -> bool:
+        """Whether joints that are alive would not be measured at the same place again: they move, or should have."""
         plan = self._drive.plan
-        i = min(max(now // GRID - plan.first, 0), len(plan.velocities) - 1)
-        return plan.position(now), plan.velocities[i]
+        row = min(max(now // GRID - plan.first, 0), len(plan.velocities) - 1)
+        far = np.max(np.abs(measured - plan.position(now))) > 0.5 * self._tolerance
+        return bool(far or np.max(np.abs(plan.velocities[row])) > MOVING)
 
     def _off(self, measured: Array) -> float:
         return float(np.max(np.abs(measured - self._drive.plan.positions[-1])))

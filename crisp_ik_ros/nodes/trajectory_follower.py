@@ -7,14 +7,10 @@ import time
 from enum import Enum
 from pathlib import Path as FilePath
 
-import numpy as np
-from crisp_ik.srv import ComputeIK
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.time import Time
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
@@ -22,30 +18,24 @@ from crisp_ik_ros.nodes.asking import Asker
 from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
 from crisp_ik_ros.nodes.description import robot_of
-from crisp_ik_ros.nodes.follower_options import declare_options
+from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
-from crisp_ik_ros.nodes.guard import Conditioning, positions_of
+from crisp_ik_ros.nodes.guard import Conditioning
 from crisp_ik_ros.nodes.lead import Lead
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
+from crisp_ik_ros.nodes.measured_joints import MeasuredJoints
 from crisp_ik_ros.nodes.parameters import declare_robot
 from crisp_ik_ros.nodes.route import Route
-from crisp_ik_ros.nodes.time_scaling import Limits, Plan
+from crisp_ik_ros.nodes.time_scaling import Plan
 from crisp_ik_ros.nodes.view import View
 from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
 from crisp_ik_ros.transforms import Array
 
 TICK = 0.01
-# So much of the path is known before the arm gets there [s].
-LOOKAHEAD = 0.2
-# With no target to ask for, the service is asked again when it has said nothing for this long [s].
-HEARTBEAT = 0.01
-# Of the halt time, what goes by before the arm slows down: an answer's age, a tick, a command's way, its samples [s].
-REACTION = 0.06
-SHORTEST_BRAKING = 0.02
-# A joint that is commanded to move faster than this has to change its value from message to message [rad/s or m/s].
-MOVING = 0.1
-# After a loss, both are back when they were heard for this long; a question is asked again after [s].
-WELL, PATIENCE_AT_REST = 0.2, 0.5
+# After a loss, both are back when they were heard for this long [s].
+WELL = 0.2
+# Of the time that is waited for that, what a step of the clock counts for at most [s].
+LONGEST_STEP = 0.2
 
 
 class Phase(Enum):
@@ -67,21 +57,18 @@ class TrajectoryFollower(ManagedNode):
         self._robot = robot_of(**declare_robot(self))
         self._options = options = declare_options(self)
         self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
-        braking = max(SHORTEST_BRAKING, options.halt_time - REACTION)
-        velocity = options.scaling * self._robot.velocity
-        self._limits = Limits(velocity, options.acceleration, braking, options.halt_time + LOOKAHEAD)
+        self._limits = options.limits(self._robot.velocity)
         self._view = View(self, self._robot.base_link, options.error_scale, options.marker_lifetime)
         self._commander = Commander(self, self._robot)
-        self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
         self.create_subscription(PoseStamped, "panda_sim/tip_pose", self._on_tip_pose, qos_profile_sensor_data)
-        self._asker = Asker(self, self._robot, options.timeout)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
 
         self._phase = Phase.IDLE
         self._watch = Watch(options.halt_time)
+        self._asker = Asker(self, self._robot, options, self._watch, self._fail, self._keep_asking)
+        self._measured = MeasuredJoints(self, self._robot, self._watch, self._must_change)
         self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
-        self._joints: Array | None = None
         self._queue: list[str] = []
         self._runs: list[Following] = []
         self._route: Route | None = None
@@ -96,8 +83,6 @@ class TrajectoryFollower(ManagedNode):
         self.create_timer(0.2, self._draw)
         if options.autostart:
             self._start()
-
-    # -- starting and stopping -----------------------------------------------------------------------------------------
 
     def _start(self) -> None:
         self._route = self._lead = None
@@ -168,68 +153,17 @@ class TrajectoryFollower(ManagedNode):
         if self._options.exit and not self.finished.done():
             self.finished.set_result(code)
 
-    # -- what comes in -------------------------------------------------------------------------------------------------
+    def _must_change(self, q: Array) -> bool:
+        return self._lead is not None and self._lead.must_change(self._now(), q)
 
-    def _on_joint_state(self, message: JointState) -> None:
-        try:
-            joints = positions_of(self._robot, message.name, message.position, "joint_states")
-        except CrispIKError as error:
-            self.get_logger().warning(f"joint states ignored: {error}", throttle_duration_sec=5.0)
-            return
-        must_change = False
-        if self._lead is not None:
-            position, velocity = self._lead.commanded(self._now())
-            far = float(np.max(np.abs(joints - position))) > 0.5 * self._options.tolerance
-            must_change = far or float(np.max(np.abs(velocity))) > MOVING
-        stamp = Time.from_msg(message.header.stamp).nanoseconds
-        if self._watch.measured(time.monotonic(), stamp, joints, must_change):
-            # A joint at its limit may be measured slightly beyond it.
-            self._joints = np.clip(joints, self._robot.lower, self._robot.upper)
+    def _keep_asking(self) -> None:
+        assert self._route is not None and self._measured.joints is not None
+        far = self._lead is not None and self._lead.left > LOOKAHEAD
+        self._asker.keep_asking(self._route, far, self._measured.joints, self._phase is Phase.HELD)
 
     def _on_tip_pose(self, message: PoseStamped) -> None:
         if self._route is not None and self._phase in (Phase.FOLLOWING, Phase.HELD, Phase.SETTLING):
             self._route.run.tips.add(seconds(message.header.stamp), pose_from_message(message.pose))
-
-    # -- questions and answers -----------------------------------------------------------------------------------------
-
-    def _keep_asking(self) -> None:
-        """Ask for the next target, or, where enough of them are known, again for the last one as a sign of life."""
-        route, options = self._route, self._options
-        assert route is not None and self._joints is not None
-        at_rest = min(options.patience, max(PATIENCE_AT_REST, 2.0 * options.timeout))
-        self._asker.give_up(options.patience if self._phase is Phase.FOLLOWING else at_rest)
-        if self._asker.waits or not self._asker.ready:
-            return
-        seed = self._joints if route.path is None else route.path.last
-        far = self._lead is not None and self._lead.left > LOOKAHEAD
-        if not route.over and not far:
-            self._asker.ask(route.run.targets[route.asked], seed, self._on_answer)
-        elif self._watch.age(time.monotonic(), SERVICE) > HEARTBEAT:
-            self._asker.ask(route.run.targets[max(0, route.asked - 1)], seed, self._on_sign_of_life)
-
-    def _on_sign_of_life(self, response: ComputeIK.Response, latency: float) -> None:
-        self._watch.answered(time.monotonic())
-
-    def _on_answer(self, response: ComputeIK.Response, latency: float) -> None:
-        self._watch.answered(time.monotonic())
-        route = self._route
-        if route is None or self._phase not in (Phase.FOLLOWING, Phase.HELD):
-            return
-        code, solution = int(response.error_code), response.solution
-        if code != ComputeIK.Response.SUCCESS:
-            text = f"target {route.asked} left out, code {code}: {response.message}"
-            self.get_logger().warning(text, throttle_duration_sec=1.0)
-        try:
-            route.answered(
-                code, response.message, latency, float(response.support), response.source, solution.name,
-                solution.position,
-            )  # fmt: skip
-        except CrispIKError as error:
-            self._fail(str(error))
-            return
-        self._keep_asking()
-
-    # -- the motion ----------------------------------------------------------------------------------------------------
 
     def _now(self) -> int:
         return self.get_clock().now().nanoseconds
@@ -264,7 +198,7 @@ class TrajectoryFollower(ManagedNode):
         missing = []
         if not self._asker.ready:
             missing.append(f"service {self._asker.name}")
-        if self._joints is None or JOINTS in self._watch.silent(steady):
+        if self._measured.joints is None or JOINTS in self._watch.silent(steady):
             missing.append("joint states")
         if not missing:
             self._begin_trajectory()
@@ -280,6 +214,7 @@ class TrajectoryFollower(ManagedNode):
         velocity, step = self._limits.velocity, options.joint_step
         self._route = Route(self._robot, run, self._conditioning, velocity, options.period, step)
         self._lead, self._held = None, 0.0
+        self._asker.forget()
         self._phase, self._since = Phase.FOLLOWING, time.monotonic()
         self._view.begin(run)
         self.get_logger().info(f"{name}: {len(run.targets)} targets")
@@ -288,11 +223,11 @@ class TrajectoryFollower(ManagedNode):
     def _follow(self, now: int, steady: float) -> None:
         """Command the arm to go on, as long as all is well."""
         route, options = self._route, self._options
-        assert route is not None and self._joints is not None
+        assert route is not None and self._measured.joints is not None
         if self._lead is None:
             if route.path is not None:
                 self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
-                self._send(self._lead.begin(now, self._joints))
+                self._send(self._lead.begin(now, self._measured.joints))
             elif route.over:
                 self._settle(now)
             elif self._watch.age(steady, SERVICE) > options.patience and steady - self._since > options.patience:
@@ -300,14 +235,12 @@ class TrajectoryFollower(ManagedNode):
             return
         lead = self._lead
         silent = self._watch.silent(steady)
-        off = np.abs(self._joints - lead.commanded(now)[0])
+        elsewhere = lead.elsewhere(now, self._measured.joints)
         if silent:
-            ages = (f"{name} for {self._watch.age(steady, name):.2f} s" for name in silent)
-            self._lose(f"nothing heard of {' and '.join(ages)}")
-        elif off.max() > options.tolerance:
+            self._lose(f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s")
+        elif elsewhere:
             self._send(lead.brake(now))
-            name = self._robot.joint_names[int(np.argmax(off))]
-            self._lose(f"{name} is {off.max():.3f} from where it should be, at most {options.tolerance:g}")
+            self._lose(elsewhere)
             self._watch.unsettle(steady)
         elif lead.arrived(now):
             if route.refusal:
@@ -318,7 +251,7 @@ class TrajectoryFollower(ManagedNode):
             late = steady > self._watch.deadline - 0.5 * options.halt_time
             if late and not self._late and not lead.rests(now):
                 route.run.slow_downs += 1
-                text = f"slower for a moment: {self._watch.latest(steady)} late"
+                text = f"slower for a moment: nothing heard for {steady - self._watch.oldest:.3f} s"
                 self.get_logger().warning(text, throttle_duration_sec=1.0)
             self._late = late
             self._send(lead.run(now, now + round(1e9 * (self._watch.deadline - steady))))
@@ -327,42 +260,39 @@ class TrajectoryFollower(ManagedNode):
         """Wait at rest; what was commanded last ends there."""
         assert self._route is not None
         self._route.run.halts += 1
+        self._phase, self._held = Phase.HELD, 0.0
         if self._options.abort:
             self._fail(reason)
-            return
-        self.get_logger().warning(f"halted: {reason}")
-        self._phase, self._held = Phase.HELD, 0.0
+        else:
+            self.get_logger().warning(f"halted: {reason}")
 
     def _hold(self, now: int, steady: float, step: float) -> None:
-        assert self._joints is not None
+        assert self._measured.joints is not None
         if self._lead is not None and not self._lead.rests(now):
             return
-        self._held += min(step, TICK)
+        self._held += min(step, LONGEST_STEP)
         if self._watch.well_for(steady) > WELL:
             self.get_logger().info("service and joint states are back, going on")
             self._phase, self._since = Phase.FOLLOWING, steady
             if self._lead is not None:
-                self._send(self._lead.resume(now, self._joints))
+                self._send(self._lead.resume(now, self._measured.joints))
         elif self._options.resume_timeout and self._held > self._options.resume_timeout:
             missing = " and ".join(self._watch.silent(steady)) or "the arm"
             self._fail(f"{missing} not back within {self._options.resume_timeout:g} s")
 
     def _on_jump(self, now: int, steady: float, step: float) -> None:
         """The clock was set: what was commanded means nothing any more, and the arm has come to rest somewhere."""
-        self.get_logger().warning(f"the clock has jumped by {step:.3f} s")
-        shift = round(1e9 * step)
-        self._due += shift
+        self._due += (shift := round(1e9 * step))
         if self._lead is not None:
             self._lead.forget_time(now, shift)
         self._watch.unsettle(steady)
         if self._phase is Phase.FOLLOWING and self._lead is not None:
-            self._lose("the clock has jumped")
+            self._lose(f"the clock has jumped by {step:.3f} s")
 
     def _send(self, plan: Plan | None) -> None:
-        if plan is None:
-            return
         try:
-            self._commander.send(plan)
+            if plan is not None:
+                self._commander.send(plan)
         except CrispIKError as error:
             # What was commanded before ends at rest.
             self.get_logger().error(f"stopped: {error}")

@@ -58,16 +58,16 @@ class Watch:
     @property
     def deadline(self) -> float:
         """Steady time by which the arm has to be at rest where nothing more is heard [s]."""
-        return min(self._heard.values()) + self._patience
+        return self.oldest + self._patience
+
+    @property
+    def oldest(self) -> float:
+        """Time at which the one was heard that has been silent for longer [s]."""
+        return min(self._heard.values())
 
     def age(self, steady: float, name: str) -> float:
         """Seconds since one of them was heard."""
         return steady - self._heard[name]
-
-    def latest(self, steady: float) -> str:
-        """Name of the one that has been silent for longest, and for how long."""
-        name = min(self._heard, key=self._heard.__getitem__)
-        return f"{name} {self.age(steady, name):.3f} s"
 
     def silent(self, steady: float) -> list[str]:
         """Names of those that have been silent for too long."""
