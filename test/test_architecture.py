@@ -18,6 +18,7 @@ LAYERS = {
     "transforms": 0,
     "resources": 0,
     "compilation_cache": 0,
+    "early_end": 0,
     "robots": 1,
     "regression": 1,
     "solvers": 1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from crisp_ik_ros.errors import InvalidInputError
@@ -19,7 +20,7 @@ def indices_of(names: Sequence[str], wanted: Sequence[str], label: str, others_a
         return list(range(len(wanted)))
     places = {name: index for index, name in enumerate(names)}
     if len(places) != len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         raise InvalidInputError(label, f"joint {', '.join(twice)} more than once", "every joint once")
     missing = [name for name in wanted if name not in places]
     if missing:
