@@ -68,6 +68,8 @@ def command_of(spec: NodeSpec) -> list[str]:
     command += [*spec.arguments, "--ros-args", "-r", f"__node:={spec.name}"]
     for before, after in spec.remappings:
         command += ["-r", f"{before}:={after}"]
+    if spec.log_level:
+        command += ["--log-level", spec.log_level]
     if spec.config:
         command += ["--params-file", str(spec.config)]
     for name, value in spec.parameters.items():

@@ -18,6 +18,7 @@ from crisp_ik_ros.trajectories import TRAJECTORIES
 
 PACKAGE = "crisp_ik"
 AUTO = "auto"
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOSSES = ("residual", "forward_kinematics", "radians")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -49,9 +50,10 @@ class SystemArguments:
     loop: bool = _argument(False, "Whether to begin again after the last target.")
     exit_when_done: bool = _argument(False, "Whether all ends after the last target.")
     report: str = _argument("", "Path of a JSON file for all that was measured; empty: none.")
+    log_level: str = _argument("info", "Least level that this package's nodes log: debug, info, warn, error or fatal.")
 
     def __post_init__(self) -> None:
-        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES}
+        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES, "log_level": LOG_LEVELS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InvalidInputError(name, repr(getattr(self, name)), " or ".join(map(repr, allowed)))
@@ -109,6 +111,8 @@ class NodeSpec:
     remappings : tuple of (str, str)
     arguments : tuple of str
         Further arguments of the command line.
+    log_level : str
+        Least level that is logged; empty: ROS's default.
     """
 
     name: str
@@ -120,6 +124,7 @@ class NodeSpec:
     required: bool = True
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    log_level: str = ""
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
@@ -168,6 +173,7 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
         "report": str(Path(arguments.report).expanduser().absolute()) if arguments.report else "",
     }
     nodes.append(_node("trajectory_follower", following))
+    nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(urdf_path())}
         publisher = "robot_state_publisher"
