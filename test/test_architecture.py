@@ -21,6 +21,7 @@ LAYERS = {
     "files": 0,
     "memory": 0,
     "archives": 0,
+    "early_end": 0,
     "robots": 1,
     "regression": 1,
     "solvers": 1,

@@ -72,7 +72,15 @@ class DriftWatch:
                 pose_within=POSE_WITHIN,
             )
             node.create_timer(STILL_FOR / 3.0, self._look)
+        self.warm_up(estimator)
         self.begin(estimator)
+
+    def warm_up(self, estimator: InverseKinematics) -> None:
+        """Compile what it takes to judge an estimator: no request is to wait for that."""
+        if self._listener is not None and math.isfinite(validation_error_of(estimator)):
+            rest = estimator.robot.confined(estimator.robot.rest)
+            knows(estimator, rest)
+            model_error(estimator, estimator.robot.forward_kinematics(rest), rest)
 
     def begin(self, estimator: InverseKinematics) -> None:
         """Judge an estimator, which may be another one, from now on."""
@@ -87,10 +95,6 @@ class DriftWatch:
         # A model without an error in metres cannot be judged by one.
         if math.isfinite(error):
             self._monitor = DriftMonitor(self._threshold, error, self._window)
-            # No request is to wait for this to be compiled.
-            rest = estimator.robot.confined(estimator.robot.rest)
-            knows(estimator, rest)
-            model_error(estimator, estimator.robot.forward_kinematics(rest), rest)
 
     def _look(self) -> None:
         """Take a measurement where there is one, of readings that none was made of before."""

@@ -20,6 +20,7 @@ PACKAGE = "crisp_ik"
 # Parent of the enclaves in config/security/policy.xml, each of which has the name of its node.
 ENCLAVES = f"/{PACKAGE}"
 AUTO = "auto"
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOSSES = ("residual", "forward_kinematics", "radians")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -54,9 +55,10 @@ class SystemArguments:
     security: bool = _argument(
         False, f"Whether each node runs in its SROS2 enclave, {ENCLAVES}/NODE (see docs/security.md)."
     )
+    log_level: str = _argument("info", "Least level that this package's nodes log: debug, info, warn, error or fatal.")
 
     def __post_init__(self) -> None:
-        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES}
+        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES, "log_level": LOG_LEVELS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InvalidInputError(name, repr(getattr(self, name)), " or ".join(map(repr, allowed)))
@@ -116,6 +118,8 @@ class NodeSpec:
         Further arguments of the command line.
     enclave : str
         SROS2 enclave; empty: that of the environment.
+    log_level : str
+        Least level that is logged; empty: ROS's default.
     """
 
     name: str
@@ -128,6 +132,13 @@ class NodeSpec:
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
     enclave: str = ""
+    log_level: str = ""
+
+    @property
+    def ros_arguments(self) -> list[str]:
+        """What goes behind ``--ros-args`` beside names and parameters."""
+        options = {"--enclave": self.enclave, "--log-level": self.log_level}
+        return [word for option, value in options.items() if value for word in (option, value)]
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
@@ -176,6 +187,7 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
         "report": str(Path(arguments.report).expanduser().absolute()) if arguments.report else "",
     }
     nodes.append(_node("trajectory_follower", following))
+    nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(urdf_path())}
         publisher = "robot_state_publisher"
