@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,7 +96,7 @@ def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
     )
 
 
-def write_csv(path: Path, fields: Fields) -> None:
+def write_csv(stream: BinaryIO, fields: Fields) -> None:
     """Write samples as ``read_csv`` reads them, with digits enough to give back the same numbers."""
     clash = [name for name in fields.joint_names if name in KNOWN_COLUMNS or not _is_column(name)]
     if clash:
@@ -119,7 +119,7 @@ def write_csv(path: Path, fields: Fields) -> None:
         f"# {DISTANCE}, {d.first}, {d.second}, {d.length:.17g}, {d.sd:.17g}\n" for d in fields.distances
     )
     if fields.plain:
-        np.savetxt(path, rows, fmt="%.17g", delimiter=",", header=",".join(header), comments="")
+        np.savetxt(stream, rows, fmt="%.17g", delimiter=",", header=",".join(header), comments="")
         return
     cells = [["" if np.isnan(value) else f"{value:.17g}" for value in row] for row in rows]
     if fields.groups is not None:
@@ -127,7 +127,7 @@ def write_csv(path: Path, fields: Fields) -> None:
         names = [*fields.group_names, ""]
         for row, group in zip(cells, fields.groups, strict=True):
             row.append(names[group])
-    path.write_text(distances + "".join(",".join(row) + "\n" for row in (header, *cells)), encoding="utf-8")
+    stream.write((distances + "".join(",".join(row) + "\n" for row in (header, *cells))).encode())
 
 
 def read_lines(path: Path) -> tuple[list[Line], list[Line]]:
