@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 from fuzz.engines import Case, Outcome, run_plainly
+from fuzz.files import fingerprint_of, forget_scratch, scratch
 from fuzz.mutators import packed, scrambled, unpacked
-from fuzz.targets import TARGETS, Target, fingerprint_of, forget_scratch, scratch
+from fuzz.targets import TARGETS, Target
 from oracles import ROOT, TWO_LINK
 
 from crisp_ik_ros import Dataset, RobotModel, load_model

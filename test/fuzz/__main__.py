@@ -138,7 +138,7 @@ def main() -> int:
 
 def run_all(chosen, engine, given, findings):
     """Run the targets, some at once, the longest first; return their outcomes."""
-    from .targets import forget_scratch
+    from .files import forget_scratch
 
     with tempfile.TemporaryDirectory() as folder:
         corpora = {}

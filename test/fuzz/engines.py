@@ -18,8 +18,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .files import forget_scratch
 from .mutators import scrambled
-from .targets import Target, forget_scratch
+from .targets import Target
 
 # A case that takes longer is a finding [s]; and memory that a case may need beyond what was there [MiB].
 LONGEST, MOST_MEMORY = 5.0, 256

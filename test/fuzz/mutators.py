@@ -283,3 +283,12 @@ def archive_mutator(of_member: Callable[[str], Mutator]) -> Mutator:
         return result if len(result) <= 4 * LARGEST else data
 
     return mutate
+
+
+def json_object(data: bytes) -> dict[str, Any] | None:
+    """JSON object; None where these bytes are none."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
