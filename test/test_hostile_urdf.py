@@ -153,8 +153,7 @@ def test_bytes_that_are_no_text_are_refused(xml):
 
 def test_other_encodings_are_read(tmp_path):
     path = tmp_path / "robot.urdf"
-    for encoding in ("latin-1", "utf-16", "utf-8-sig"):
-        named = encoding.removesuffix("-sig")
+    for encoding, named in (("latin-1", "iso-8859-1"), ("utf-16", "utf-16"), ("utf-8-sig", "utf-8")):
         path.write_bytes((f'<?xml version="1.0" encoding="{named}"?>' + arm(name="René")).encode(encoding))
         assert RobotModel.from_urdf(path).name == "René"
         assert "René" in description_of(path)
