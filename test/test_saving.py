@@ -1,4 +1,4 @@
-"""Files that are written: whole or not at all, whatever happens meanwhile; and what cannot fit is refused before work."""
+"""Files that are written: whole or not at all, whatever happens meanwhile. What cannot fit is refused before work."""
 
 import contextlib
 import errno
@@ -94,7 +94,9 @@ def test_killed_at_any_moment_of_saving_leaves_the_old_model_or_the_new_one(mode
     took = time.perf_counter() - began
     (tmp_path / "timed.npz").unlink()
     found, leftovers = set(), 0
-    for moment in np.linspace(0.0, 1.3, 25):
+    moments = [*np.linspace(0.0, 1.0, 20), *2.0 ** np.arange(1, 10)]
+    while moments and not (len(moments) < 9 and found == sizes | {30000}):
+        moment = moments.pop(0)
         model.save(path)
         assert names(tmp_path) == ["model.npz"], "what was left over is still there"
         child = forked(lambda: large_model.save(path))
@@ -232,9 +234,9 @@ def recording_is_kept(disk):
 def test_read_only_folder_is_refused_in_words(model, samples, tmp_path):
     with mounted(tmp_path / "disk", "size=1m") as disk:
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-        with pytest.raises(ModelFileError, match="cannot write the model.*Read-only"):
+        with pytest.raises(ModelFileError, match=r"cannot write the model.*Read-only"):
             model.save(disk / "model.npz")
-        with pytest.raises(DatasetError, match="cannot write the samples.*Read-only"):
+        with pytest.raises(DatasetError, match=r"cannot write the samples.*Read-only"):
             samples.save(disk / "data.csv")
         with pytest.raises(ResourceError, match="cannot be written to"):
             check_writable(disk / "new" / "model.npz", 10, ResourceError)
@@ -280,7 +282,7 @@ def test_regression_that_does_not_fit_into_memory_is_refused_with_what_does(two_
     room = available_memory()
     # Others use memory too meanwhile.
     assert 0.3 * SHARE * room < training_memory(fits, None, 2) < 3.0 * SHARE * room
-    assert "exact regression on 10000000 samples takes about 8e+05 GB" in said
+    assert "exact regression on 10000000 samples takes about 8.01e+05 GB" in said
     said = refused(two_link, "of memory", 10_000_000, output=output, centers=5_000_000)
     centers = int(said.split("with at most ")[1].split()[0])
     assert 1000 < centers < 5_000_000
@@ -343,7 +345,7 @@ def test_disk_without_the_space_is_refused_before_samples_are_drawn(two_link, tm
 
 
 def test_fewer_than_two_samples_are_refused(two_link, samples):
-    with pytest.raises(DatasetError, match="samples"):
+    with pytest.raises(DatasetError, match="got 1 sample, expected at least 2"):
         CRiSP(two_link, kernel=KERNEL, penalty=1e-7).fit(samples.subset([0]))
 
 
