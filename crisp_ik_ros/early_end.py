@@ -20,9 +20,9 @@ FOLDER = ("lib", "crisp_ik")
 
 def is_node(arguments: list[str]) -> bool:
     """Whether a command line, with the interpreter at its beginning, is a node's."""
-    for option, value in zip(arguments[1:], [*arguments[2:], ""], strict=True):
+    for place, option in enumerate(arguments[1:], 2):
         if option == "-m":
-            return value.startswith(MODULES)
+            return "".join(arguments[place : place + 1]).startswith(MODULES)
         if not option.startswith("-"):
             return Path(option).parent.parts[-2:] == FOLDER
     return False

@@ -44,6 +44,10 @@ class DatasetError(CrispIKError, ValueError):
     """A data file or a set of samples cannot be used; the message names the row, column or field."""
 
 
+class ResourceError(CrispIKError, RuntimeError):
+    """Something would not fit into memory or on the disk, or could not be written: refused before any work."""
+
+
 class RegressionError(CrispIKError, ArithmeticError):
     """The kernel system cannot be solved, even with the largest permitted jitter."""
 

@@ -19,8 +19,8 @@ from benchmarks.mutation.targets import find_modules, is_compiled, tests_of
 from benchmarks.mutation.trial import SURVIVED, Tree, attempt
 
 PROJECT = Path(__file__).resolve().parents[2]
-# A mutant may take this many times as long as the tests of the unchanged module, and so long in addition [s].
-PATIENCE, GRACE = 5.0, 15.0
+# A mutant may take this many times as much of the processor's time as the unchanged module, and so much more [s].
+PATIENCE, GRACE = 3.0, 5.0
 
 
 def mutation(
@@ -76,12 +76,10 @@ def _try_module(tree: Tree, module: str, sample: int, seed: int, records: Record
     if not waiting:
         return
     plain = is_compiled(tree.path(module))
-    # Once to fill the caches, once for the time.
-    for _ in range(2):
-        unchanged = attempt(tree, tests, plain, limit=900.0, changed=False)
-        if unchanged.outcome != SURVIVED:
-            log = (tree.folder / "log.txt").read_text()
-            raise SystemExit(f"{module}: its tests fail without any change, {unchanged}\n{log}")
+    unchanged = attempt(tree, tests, plain, limit=600.0, changed=False)
+    if unchanged.outcome != SURVIVED:
+        log = (tree.folder / "log.txt").read_text()
+        raise SystemExit(f"{module}: its tests fail without any change, {unchanged}\n{log}")
     limit = GRACE + PATIENCE * unchanged.seconds
     survived = 0
     with tqdm(waiting, desc=f"{module} ({unchanged.seconds:.0f} s)", mininterval=5.0) as bar:

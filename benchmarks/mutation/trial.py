@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import resource
@@ -9,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +29,8 @@ import typer  # noqa: F401
 
 PACKAGE = "crisp_ik_ros"
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
+# Time that a mutant may wait, for what takes it one second of the processor: for locks, other processes, its turn.
+WAITING = 15.0
 # Address space of a mutant [bytes]: a changed size may ask for any.
 MEMORY = 12 << 30
 # Options that keep pytest from writing files, and from loading what the tests do not need.
@@ -36,7 +38,7 @@ OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "--tb=no", "--no-header", "-W",
 
 
 class Verdict(NamedTuple):
-    """Outcome of a trial, the first test that failed ("" where none did), and its time [s]."""
+    """Outcome of a trial, the first test that failed ("" where none did), and its time of the processor [s]."""
 
     outcome: str
     test: str
@@ -70,7 +72,7 @@ class Tree:
 
 
 def attempt(tree: Tree, tests: Sequence[str], plain: bool, limit: float, changed: bool = True) -> Verdict:
-    """Run tests until the first fails, for no more than ``limit`` [s], as plain Python or compiled.
+    """Run tests until the first fails, as plain Python or compiled.
 
     Parameters
     ----------
@@ -80,21 +82,22 @@ def attempt(tree: Tree, tests: Sequence[str], plain: bool, limit: float, changed
     plain : bool
         Whether nothing is compiled.
     limit : float
+        Time of the processor [s], which does not depend on what else the machine does.
     changed : bool
         False where nothing is changed: then bytecode is kept.
     """
     context = multiprocessing.get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
-    began = time.monotonic()
-    child = context.Process(target=_run, args=(tree.folder, list(tests), plain, changed, sending))
+    before = _processor_time()
+    child = context.Process(target=_run, args=(tree.folder, list(tests), plain, limit, changed, sending))
     child.start()
     sending.close()
     try:
-        child.join(limit)
-        ended = child.exitcode is not None
+        child.join(WAITING * limit)
+        ended = child.exitcode not in (None, -signal.SIGXCPU)
     finally:
         _end(child)
-    seconds = time.monotonic() - began
+    seconds = _processor_time() - before
     if not ended:
         return Verdict(TIMEOUT, "", seconds)
     try:
@@ -103,6 +106,12 @@ def attempt(tree: Tree, tests: Sequence[str], plain: bool, limit: float, changed
         # It crashed, without a word.
         return Verdict(KILLED, "the process", seconds)
     return Verdict(SURVIVED, "", seconds) if code == 0 else Verdict(KILLED, test, seconds)
+
+
+def _processor_time() -> float:
+    """Of all trials so far [s]."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _end(child: Any) -> None:
@@ -135,7 +144,7 @@ class _FirstFailure:
             self.test = self.test or report.nodeid
 
 
-def _run(folder: Path, tests: list[str], plain: bool, changed: bool, sending: Any) -> None:
+def _run(folder: Path, tests: list[str], plain: bool, limit: float, changed: bool, sending: Any) -> None:
     """Run in the fork."""
     # A group of its own, so that all of it can be ended; the same session, or its niceness would not count.
     os.setpgid(0, 0)
@@ -143,6 +152,7 @@ def _run(folder: Path, tests: list[str], plain: bool, changed: bool, sending: An
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(limit), math.ceil(limit) + 10))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.chdir(folder)
     sys.path.insert(0, str(folder))

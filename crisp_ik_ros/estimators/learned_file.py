@@ -26,6 +26,7 @@ from crisp_ik_ros.estimators.model_archive import (
     training_of,
     validation_of,
 )
+from crisp_ik_ros.files import shortened
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_MASS
 from crisp_ik_ros.transforms import Array, check_pose
@@ -111,6 +112,8 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         check_robot(path, robot, serving)
         values = {name: header["hyperparameters"][name] for name in HYPERPARAMETERS}
         priors = Priors(**header["priors"])
+        if not isinstance(priors.adapt, bool):
+            raise TypeError(f"priors: adapt is {shortened(repr(priors.adapt))}, expected true or false")
         estimator = LearnedKinematics(
             robot, priors=priors, length_scales=header["length_scales"], gravity=header["gravity"], **values
         )

@@ -140,13 +140,16 @@ def robot_of_header(
         raise ValueError(f"joint_names: expected those of the joints that move, {shortened(', '.join(movable))}")
     if not re.fullmatch("[0-9a-f]{64}|", text(described, "urdf_sha256")):
         raise ValueError("urdf_sha256: expected a hash, or nothing")
+    rest = vector(described, "rest", len(movable))
+    if np.abs(rest).max(initial=0.0) > LARGEST_LIMIT:
+        raise ValueError(f"rest: expected nothing beyond {LARGEST_LIMIT:g}")
     robot = RobotModel(
         joints,
         text(described, "base_link"),
         text(described, "tip_link"),
         text(described, "name"),
         described["urdf_sha256"],
-        vector(described, "rest", len(movable)),
+        rest,
         masses=masses,
         mass_centers=mass_centers,
     )
@@ -193,12 +196,14 @@ def _joint_of(values: Any) -> ChainJoint:
     name = text(values, "name")
     if values["kind"] not in (*MOVABLE, "fixed"):
         raise ValueError(f"joint {name!r}: kind {shortened(repr(values['kind']))}")
-    velocity = np.inf if values["velocity"] is None else number(values, "velocity", 0.0, LARGEST_VALUE)
+    velocity = np.inf if values["velocity"] is None else number(values, "velocity", np.finfo(float).tiny, LARGEST_VALUE)
     lower, upper = (number(values, limit, -LARGEST_LIMIT, LARGEST_LIMIT) for limit in ("lower", "upper"))
     axis = numbers(values, "axis", (3,))
     origin = check_pose(numbers(values, "origin", (4, 4)), f"origin of joint {name!r}")
-    if lower > upper or np.abs(origin).max() > LARGEST_LENGTH or abs(np.linalg.norm(axis) - 1.0) > AXIS_TOLERANCE:
+    if lower > upper or np.abs(origin).max() > LARGEST_LENGTH or np.abs(axis).max() > 2.0:
         raise ValueError(f"joint {name!r} has no valid origin, axis or limits")
+    if abs(np.linalg.norm(axis) - 1.0) > AXIS_TOLERANCE:
+        raise ValueError(f"joint {name!r} has an axis of other than unit length")
     given = {"origin": origin, "axis": axis, "velocity": velocity, "lower": lower, "upper": upper}
     text(values, "child_link")
     # A field that no joint has is a TypeError.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def load_model(path: str | Path, robot: RobotModel | None = None) -> CRiSP | Lea
         the field. Nothing large is allocated before header, robot, shapes and values have been checked.
     """
     path = Path(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise ModelFileError(f"no model file at {path}; train one with: crisp-ik train --help")
     with open_archive(path, LARGEST_MODEL, ModelFileError, "model file") as archive:
         header = read_header(archive)

@@ -20,7 +20,7 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
 # With no target to ask for, the service is asked again when it has said nothing for this long [s].
-HEARTBEAT = 0.01
+HEARTBEAT = 0.008
 # While the arm waits, a question is asked again after this time, or after twice the time that a search may take [s].
 PATIENCE_AT_REST = 0.5
 
@@ -110,7 +110,7 @@ class Asker:
         request.pose = pose_stamped_message(pose, self._robot.base_link)
         request.seed = joint_state_message(self._robot.joint_names, seed)
         request.timeout = self._timeout
-        self._begin = time.perf_counter()
+        self._begin = time.monotonic()
         future = self._pending = self._client.call_async(request)
 
         def done(answered: Future) -> None:
@@ -118,14 +118,15 @@ class Asker:
             if self._pending is not answered:
                 return
             self._pending = None
-            self._watch.answered(time.monotonic())
-            on_answer(answered.result(), time.perf_counter() - self._begin)
+            # Alive when it was asked: for how long the answer has been on its way, nobody knows.
+            self._watch.answered(self._begin)
+            on_answer(answered.result(), time.monotonic() - self._begin)
 
         future.add_done_callback(done)
 
     def _give_up(self, patience: float) -> None:
         """Forget an open question that is older than so many seconds, or that nobody is there to answer."""
-        if self._pending is not None and (time.perf_counter() - self._begin > patience or not self.ready):
+        if self._pending is not None and (time.monotonic() - self._begin > patience or not self.ready):
             self.forget()
 
     def forget(self) -> None:

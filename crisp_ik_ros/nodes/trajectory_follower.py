@@ -76,11 +76,11 @@ class TrajectoryFollower(ManagedNode):
         self._refusal = ""
         self._again = self._late = False
         self._due = 0
-        self._held = 0.0
-        self._since = self._complained = time.monotonic()
+        self._held = self._since = self._complained = 0.0
         # A steady clock drives it: a signal, or a lost node, is noticed also where simulated time stands still.
-        self.create_timer(TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.create_timer(0.2, self._draw)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(TICK, self._tick, clock=steady)
+        self.create_timer(0.2, self._draw, clock=steady)
         if options.autostart:
             self._start()
 
@@ -294,7 +294,6 @@ class TrajectoryFollower(ManagedNode):
             if plan is not None:
                 self._commander.send(plan)
         except CrispIKError as error:
-            # What was commanded before ends at rest.
             self.get_logger().error(f"stopped: {error}")
             self._phase, self._refusal = Phase.STOPPING, str(error)
 

@@ -29,7 +29,7 @@ class Watch:
         self._values: Array | None = None
 
     def answered(self, steady: float) -> None:
-        """Note an answer of the service at a time [s]."""
+        """Note an answer of the service, which was alive at a time [s]."""
         self._hear(SERVICE, steady)
 
     def measured(self, steady: float, stamp: int, values: ArrayLike, must_change: bool) -> bool:
