@@ -15,10 +15,10 @@ from rclpy.exceptions import InvalidParameterValueException, ParameterException
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.nodes.beginning import begin_ros
 
 try:
     from rclpy.experimental import EventsExecutor
@@ -139,8 +139,7 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
     code = 0
     signals = Signals()
     try:
-        # rclpy's own handlers would take the context away in the middle of a callback. These ones let it finish.
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        begin_ros(name, args)
         node = make()
         signals.note()
         executor = make_executor()

@@ -10,11 +10,11 @@ from pathlib import Path
 import rclpy
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.nodes.beginning import begin_ros
 from crisp_ik_ros.nodes.description import robot_of, urdf_path
 from crisp_ik_ros.nodes.lifetime import USER_ERRORS, ignore_signals
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
@@ -192,7 +192,7 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     node = None
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        begin_ros("trainer", args)
         node = Trainer()
         node.run()
         return 0

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from processes import NodeProcess
@@ -84,7 +85,7 @@ class Placed(NodeProcess):
         name = command if isinstance(command, str) else Path(command[1]).stem
         if isinstance(command, str):
             command = command_of(NodeSpec(command, command, parameters=parameters))
-        self.log = folder / f"{name}_{side}.log"
+        self.log = folder / f"{name}_{side}_{time.monotonic_ns()}.log"
         with self.log.open("wb") as stream:
             self.process = subprocess.Popen(
                 [*link.inside(side), *command],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def apart(tmp_path_factory):
     with placed(folder, {**NETWORK, "FASTDDS_DEFAULT_PROFILES_FILE": str(folder / "profile.xml")}) as (link, begin):
         service = begin(LEFT, "ik_service", model="nominal")
         service.wait_for("serving", 120.0)
-        yield link, service, begin(RIGHT, [sys.executable, str(PROBE)])
+        yield link, service, begin
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +97,9 @@ def wait_for(probe: Placed, wanted: str, after: int, timeout: float) -> None:
     ],
 )
 def test_after_a_cut_requests_are_answered_again_and_no_process_was_restarted(apart, seconds, meanwhile):
-    link, service, probe = apart
-    wait_for(probe, "answered 1", len(outcomes(probe)), 20.0)
+    link, service, begin = apart
+    probe = begin(RIGHT, [sys.executable, str(PROBE)])
+    wait_for(probe, "answered 1", 0, 20.0)
     link.cut()
     cut = len(outcomes(probe)) + 1
     time.sleep(seconds)
@@ -111,6 +113,27 @@ def test_after_a_cut_requests_are_answered_again_and_no_process_was_restarted(ap
     again = len(outcomes(probe))
     wait_for(probe, "answered 1", again, 2.0)
     assert service.process.poll() is None and "Traceback" not in service.text
+
+
+def test_a_follower_halts_at_a_cut_and_completes_its_path_after_it(apart, tmp_path):
+    link, service, begin = apart
+    begin(RIGHT, "panda_sim").wait_for("simulating")
+    report = tmp_path / "report.json"
+    follower = begin(
+        RIGHT, "trajectory_follower", trajectory="circle", points=100, exit_when_done=True, report=str(report)
+    )
+    follower.wait_for("circle: ")
+    time.sleep(2.0)
+    assert "halted" not in follower.text
+    link.cut()
+    follower.wait_for("halted: ", 5.0)
+    time.sleep(1.0)
+    assert "going on" not in follower.text
+    link.restore()
+    follower.wait_for("going on", BOUND)
+    assert follower.wait(60.0) == 0, follower.text
+    assert json.loads(report.read_text())["complete"]
+    assert service.process.poll() is None
 
 
 def test_nodes_of_one_machine_join_no_multicast_group_and_open_no_tcp_socket(local):
