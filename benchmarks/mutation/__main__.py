@@ -61,9 +61,9 @@ def tree_source(module: str) -> bytes:
 
 
 def draw(mutants: list[Mutant], module: str, sample: int, seed: int) -> list[Mutant]:
-    """``sample`` of the mutants, or all for 0, in the order of the draw."""
-    order = random.Random(f"{seed} {module}").sample(mutants, len(mutants))
-    return order[: sample or None]
+    """``sample`` of the mutants, or all for 0: each has a random rank of its own, whatever others there are."""
+    ranks = {mutant: random.Random(f"{seed} {module} {mutant.start} {mutant.end} {mutant.text}") for mutant in mutants}
+    return sorted(mutants, key=lambda mutant: ranks[mutant].random())[: sample or None]
 
 
 def _try_module(tree: Tree, module: str, sample: int, seed: int, records: Records) -> None:

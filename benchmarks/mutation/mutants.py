@@ -23,6 +23,8 @@ OPPOSITE = {
 }  # fmt: skip
 # Functions whose arguments may stand in any order.
 SYMMETRIC = {"min", "max", "minimum", "maximum", "hypot", "isinstance", "array_equal"}
+# Functions of whose arguments a larger one makes no difference: memory that is written before it is read.
+MEMORY = {"empty"}
 # Constants below are multiplied by a thousand: twice a tolerance of 1e-10 is the same tolerance.
 SMALL = 1e-3
 
@@ -129,6 +131,8 @@ class _Walk:
             return
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             return
+        if isinstance(node, ast.Call) and _name(node) in MEMORY:
+            return
         skipped = {"annotation", "returns", "decorator_list", "bases", "type_comment", "msg"}
         for name, value in ast.iter_fields(node):
             if name not in skipped:
@@ -211,7 +215,7 @@ class _Walk:
             yield self._replace(node, repr(changed), "constant")
 
     def _call(self, node: ast.Call) -> Iterator[Mutant]:
-        name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+        name = _name(node)
         arguments = [argument for argument in node.args if not isinstance(argument, (ast.Starred, ast.GeneratorExp))]
         if name == "range":
             last = node.args[1] if len(node.args) > 1 else node.args[0]
@@ -219,3 +223,8 @@ class _Walk:
         elif name not in SYMMETRIC and len(arguments) == len(node.args):
             for left, right in pairwise(arguments):
                 yield self._swap(left, right, "swapped arguments")
+
+
+def _name(call: ast.Call) -> str:
+    """Name of the function or method that is called; empty where it has none."""
+    return call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
