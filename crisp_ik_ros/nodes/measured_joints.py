@@ -30,7 +30,7 @@ class MeasuredJoints:
     watch : Watch
         Told of all that can be used.
     must_change : callable
-        Whether at positions (J,) the same positions again are no sign of life.
+        Whether the same positions again would be no sign of life.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class MeasuredJoints:
         The last that were heard, within the limits [rad or m].
     """
 
-    def __init__(self, node: Node, robot: RobotModel, watch: Watch, must_change: Callable[[Array], bool]):
+    def __init__(self, node: Node, robot: RobotModel, watch: Watch, must_change: Callable[[], bool]):
         self._node, self._robot, self._watch, self._must_change = node, robot, watch, must_change
         self.joints: Array | None = None
         node.create_subscription(JointState, "joint_states", self._on_message, qos_profile_sensor_data)
@@ -51,6 +51,6 @@ class MeasuredJoints:
             self._node.get_logger().warning(text, throttle_duration_sec=BETWEEN_WARNINGS)
             return
         stamp = Time.from_msg(message.header.stamp).nanoseconds
-        if self._watch.measured(time.monotonic(), stamp, joints, self._must_change(joints)):
+        if self._watch.measured(time.monotonic(), stamp, joints, self._must_change()):
             # A joint at its limit may be measured slightly beyond it.
             self.joints = np.clip(joints, self._robot.lower, self._robot.upper)

@@ -29,7 +29,6 @@ from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.time_scaling import Plan
 from crisp_ik_ros.nodes.view import View
 from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
-from crisp_ik_ros.transforms import Array
 
 TICK = 0.01
 # After a loss, both are back when they were heard for this long [s].
@@ -153,8 +152,8 @@ class TrajectoryFollower(ManagedNode):
         if self._options.exit and not self.finished.done():
             self.finished.set_result(code)
 
-    def _must_change(self, q: Array) -> bool:
-        return self._lead is not None and self._lead.must_change(self._now(), q)
+    def _must_change(self) -> bool:
+        return self._lead is not None and self._lead.moves(self._now())
 
     def _keep_asking(self) -> None:
         assert self._route is not None and self._measured.joints is not None
@@ -175,7 +174,7 @@ class TrajectoryFollower(ManagedNode):
             self._wait(steady)
         elif self._phase is not Phase.IDLE:
             if jumped:
-                self._on_jump(now, steady, step)
+                self._on_jump(now, step)
             if self._phase in (Phase.FOLLOWING, Phase.HELD):
                 self._keep_asking()
             # Where simulated time stands still, nothing moves and nothing is late.
@@ -241,7 +240,6 @@ class TrajectoryFollower(ManagedNode):
         elif elsewhere:
             self._send(lead.brake(now))
             self._lose(elsewhere)
-            self._watch.unsettle(steady)
         elif lead.arrived(now):
             if route.refusal:
                 self._fail(route.refusal)
@@ -261,6 +259,7 @@ class TrajectoryFollower(ManagedNode):
         assert self._route is not None
         self._route.run.halts += 1
         self._phase, self._held = Phase.HELD, 0.0
+        self._watch.lost(time.monotonic())
         if self._options.abort:
             self._fail(reason)
         else:
@@ -280,12 +279,11 @@ class TrajectoryFollower(ManagedNode):
             missing = " and ".join(self._watch.silent(steady)) or "the arm"
             self._fail(f"{missing} not back within {self._options.resume_timeout:g} s")
 
-    def _on_jump(self, now: int, steady: float, step: float) -> None:
+    def _on_jump(self, now: int, step: float) -> None:
         """The clock was set: what was commanded means nothing any more, and the arm has come to rest somewhere."""
         self._due += (shift := round(1e9 * step))
         if self._lead is not None:
             self._lead.forget_time(now, shift)
-        self._watch.unsettle(steady)
         if self._phase is Phase.FOLLOWING and self._lead is not None:
             self._lose(f"the clock has jumped by {step:.3f} s")
 

@@ -11,6 +11,9 @@ SERVICE, JOINTS = "the service", "the joint states"
 # A wall clock that disagrees with the steady one by more was set; simulated time may come in steps of this size [s].
 LARGEST_STEP, LARGEST_SIMULATED_STEP = 0.05, 0.2
 
+# A command may get lost, and the arm then rests where it should move; twice in a row it is its joint states that froze.
+FROZEN = 2
+
 
 class Watch:
     """When the service and the joint states were last heard, on a steady clock.
@@ -24,9 +27,10 @@ class Watch:
     def __init__(self, patience: float):
         self._patience = patience
         self._heard = {SERVICE: -np.inf, JOINTS: -np.inf}
-        self._since = np.inf
+        self._since = 0.0
         self._stamp: int | None = None
         self._values: Array | None = None
+        self._suspect, self._frozen = False, 0
 
     def answered(self, steady: float) -> None:
         """Note an answer of the service, which was alive at a time [s]."""
@@ -42,7 +46,8 @@ class Watch:
             Of the message [ns]. One that does not change says that its sender repeats itself; 0 says nothing.
         values : (J,)
         must_change : bool
-            Whether the arm is moving, or should have moved: then the same values again are no sign of life.
+            Whether the arm is moving: then the same values again are no sign of life. At rest they are, but not after
+            the arm was lost ``FROZEN`` times because of them.
         """
         values = np.asarray(values, dtype=float)
         if stamp and stamp == self._stamp:
@@ -50,7 +55,12 @@ class Watch:
         self._stamp = stamp
         changed = self._values is None or not np.array_equal(values, self._values)
         self._values = values
-        if not changed and must_change:
+        if changed:
+            self._frozen, self._suspect = 0, False
+        elif must_change:
+            self._suspect = True
+            return False
+        elif self._frozen >= FROZEN:
             return False
         self._hear(JOINTS, steady)
         return True
@@ -74,18 +84,19 @@ class Watch:
         return [name for name, heard in self._heard.items() if steady - heard > self._patience]
 
     def well_for(self, steady: float) -> float:
-        """Seconds since when both have been heard without a gap; 0 where one is silent."""
-        return 0.0 if self.silent(steady) else max(0.0, steady - self._since)
+        """Seconds since when both have been heard, on the last calls without a gap; 0 where one is silent."""
+        if self.silent(steady):
+            self._since = steady
+        return steady - self._since
 
-    def unsettle(self, steady: float) -> None:
-        """Begin anew to count how long all has been well."""
+    def lost(self, steady: float) -> None:
+        """Note that the motion had to be halted; begin anew to count how long all has been well."""
+        self._frozen += self._suspect
+        self._suspect = False
         self._since = steady
 
     def _hear(self, name: str, steady: float) -> None:
-        if self.silent(steady):
-            self._heard[name] = steady
-            self._since = np.inf if self.silent(steady) else steady
-        self._heard[name] = steady
+        self._heard[name] = max(steady, self._heard[name])
 
 
 class Timeline:

@@ -16,6 +16,9 @@ from trajectory_msgs.msg import JointTrajectory
 
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds, time_message
 
+# Between joint states, and between steps of simulated time [s].
+PERIOD = 0.01
+
 
 def command_of(message: JointTrajectory, origin: float = 0.0) -> Command:
     """Times since ``origin`` [s]."""
@@ -35,8 +38,11 @@ class Stream:
         """Times since the origin, positions, velocities, accelerations."""
         first = self.commands[0]
         controller = Controller(first.positions[0])
+        now = -np.inf
         for command in self.commands:
-            controller.receive(command.times[0] - 1e-9, command)
+            # A single point is where the arm is to be in a moment, for a motion that begins then.
+            now = max(now, command.times[0] - (0.2 if len(command.times) == 1 else 1e-9))
+            controller.receive(now, command)
         return controller.over(first.times[0] if begin is None else begin, self.rest() + 0.1 if end is None else end)
 
     def rest(self) -> float:
@@ -81,7 +87,7 @@ class FakeRobot:
         self.node.create_subscription(
             JointTrajectory, "panda_arm_controller/joint_trajectory", self._command, 100, callback_group=group
         )
-        self.node.create_timer(0.01, self._publish, callback_group=group)
+        self.node.create_timer(PERIOD, self._publish, callback_group=group)
         self._executor = rclpy.executors.SingleThreadedExecutor()
         self._executor.add_node(self.node)
         self._ends = threading.Event()
@@ -134,7 +140,7 @@ class FakeRobot:
 
     def _publish(self) -> None:
         if self._clock is not None:
-            self.time += 0.01 * self.rate
+            self.time += PERIOD * self.rate
             self._clock.publish(Clock(clock=time_message(self.time)))
         joints = self.joints()
         message = JointState(name=list(self.robot.joint_names), position=joints.tolist())
