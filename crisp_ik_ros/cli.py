@@ -136,6 +136,7 @@ def sim(
     loop: Annotated[bool, typer.Option(help="Begin again after the last target, until Ctrl-C.")] = True,
     exit_when_done: Annotated[bool, typer.Option(help="End after the last target (with --no-loop).")] = False,
     report: Annotated[str, typer.Option(help="Path of a JSON file for all that was measured.")] = "",
+    security: Annotated[bool, typer.Option(help="Each node in its SROS2 enclave, see docs/security.md.")] = False,
     log_level: LogLevel = "info",
 ) -> None:
     """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
@@ -151,6 +152,7 @@ def sim(
         "loop": loop,
         "exit_when_done": exit_when_done,
         "report": report,
+        "security": security,
         "log_level": log_level,
     }
     raise typer.Exit(commands.run_simulation(arguments))

@@ -16,6 +16,8 @@ from oracles import (
 
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.resources import model_path
+from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 
 angles = st.floats(-3.0, 3.0)
 
@@ -181,6 +183,35 @@ def test_reach_of_a_straight_arm_is_attained(two_link, planar5):
     assert planar5.reach == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(("lower", "upper"), [(-0.3, 0.5), (-0.5, 0.3), (0.1, 0.5)])
+def test_reach_of_a_slide_counts_its_longer_side(lower, upper):
+    xml = f"""<robot name="slide"><link name="a"/><link name="b"/><link name="c"/>
+      <joint name="s" type="prismatic"><origin xyz="0 0 7"/><parent link="a"/><child link="b"/><axis xyz="1 0 0"/>
+        <limit lower="{lower}" upper="{upper}" effort="1" velocity="1"/></joint>
+      <joint name="e" type="fixed"><origin xyz="0.2 0 0"/><parent link="b"/><child link="c"/></joint></robot>"""
+    robot = RobotModel.from_urdf(xml)
+    np.testing.assert_array_equal(robot.anchor, [0.0, 0.0, 7.0])
+    assert robot.reach == pytest.approx(0.2 + max(abs(lower), abs(upper)))
+
+
+def test_robots_are_found_by_name_path_or_text_and_between_other_links(panda, planar5, gantry, tmp_path):
+    assert find_robot("panda").fingerprint == panda.fingerprint
+    assert find_robot("planar5").fingerprint == planar5.fingerprint
+    hand = find_robot("panda", tip_link="panda_hand")
+    assert (hand.base_link, hand.tip_link) == ("panda_link0", "panda_hand")
+    upper = find_robot("panda", base_link="panda_link1", tip_link="panda_hand")
+    assert (upper.base_link, upper.dof) == ("panda_link1", 6)
+    shorter = find_robot("planar5", base_link=planar5.joints[0].child_link)
+    assert shorter.dof == 4 and shorter.tip_link == planar5.tip_link
+    path = tmp_path / "gantry.urdf"
+    path.write_text(GANTRY)
+    for source in (GANTRY, str(path), path):
+        assert find_robot(source, "floor", "tool").fingerprint == gantry.fingerprint
+        assert find_urdf(source) == source
+    assert find_robot(TWO_LINK, "", "").tip_link == "tip"
+    assert find_urdf("planar5") == model_path("planar5.urdf")
+
+
 def test_with_limits_changes_limits_only(panda):
     narrow = panda.with_limits(panda.rest - 0.1, panda.rest + 0.1)
     np.testing.assert_allclose(narrow.lower, panda.rest - 0.1)
@@ -198,7 +229,7 @@ def test_with_limits_refuses_limits_that_are_none(two_link, lower, upper):
 
 
 def test_model_cannot_be_changed_through_its_arrays(panda):
-    for array in (panda.lower, panda.upper, panda.velocity, panda.rest):
+    for array in (panda.lower, panda.upper, panda.velocity, panda.rest, panda.masses, panda.mass_centers):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0.0
 

@@ -29,6 +29,8 @@ except ImportError:  # before Kilted
 USER_ERRORS = (CrispIKError, ParameterException, InvalidParameterValueException)
 # A signal is heeded after this time at the latest [s].
 LONGEST_WAIT = 0.1
+# The longest time that a node may take to bring to an end what it does [s].
+LONGEST_WIND_DOWN = 1.0
 # Time between two looks at a future that a callback waits for, where nothing else is to be done [s].
 BETWEEN_LOOKS = 0.002
 
@@ -78,6 +80,10 @@ class ManagedNode(Node):
     def __init__(self, name: str):
         super().__init__(name)
         self.finished: Future = Future()
+
+    def wind_down(self) -> bool:
+        """Bring to an end what may not just be left, after a signal; called again and again until it returns True."""
+        return True
 
     def close(self) -> None:
         """Release what is not ROS's."""
@@ -145,6 +151,9 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
         gc.freeze()
         while not signals.came and not node.finished.done():
             # One callback at a time: as long as there are more, the events executor would not come back by itself.
+            executor.spin_once(LONGEST_WAIT)
+        latest = time.monotonic() + LONGEST_WIND_DOWN
+        while not node.finished.done() and not node.wind_down() and time.monotonic() < latest:
             executor.spin_once(LONGEST_WAIT)
         code = int(node.finished.result() or 0) if node.finished.done() else 0
     except Interrupted:

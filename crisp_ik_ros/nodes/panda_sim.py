@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -22,6 +24,7 @@ from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.motion import Motion, plan_motion
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
+from crisp_ik_ros.nodes.watch import Timeline
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 
 # Farther than this behind real time, the simulation lets the lost time go [s].
@@ -104,6 +107,7 @@ class PandaSim(ManagedNode):
         # Simulated time is real time: steps are taken until the clock is caught up with. It begins with the first.
         self._time = 0.0
         self._counts = Counts()
+        self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
 
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         self._joint_states = self.create_publisher(JointState, "joint_states", reliable)
@@ -115,7 +119,8 @@ class PandaSim(ManagedNode):
             self._description.publish(String(data=description))
         topic = "panda_arm_controller/joint_trajectory"
         self.create_subscription(JointTrajectory, topic, self._command, reliable)
-        self.create_timer(1.0 / rate, self._advance)
+        # A steady clock drives it, so that a clock that is set back does not stop it.
+        self.create_timer(1.0 / rate, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
         DiagnosticUpdater(self, robot.name, period).add("simulation", self._health)
         self.get_logger().info(
             f"simulating {robot.name} ({robot.dof} joints) at {step_rate:g} Hz; "
@@ -157,14 +162,19 @@ class PandaSim(ManagedNode):
 
     def _advance(self) -> None:
         now = self._now()
+        if now == 0.0:
+            return  # simulated time has not begun
+        _, jumped = self._timeline.advance(round(now * 1e9), time.monotonic())
         if self._time == 0.0:
             self._time = now
-        elif now - self._time > LARGEST_LAG or now < self._time - LARGEST_LAG:
-            self.get_logger().warning(
-                f"{now - self._time:.2f} s behind real time; going on from here", throttle_duration_sec=5.0
-            )
-            self._counts.lost += abs(now - self._time)
-            self._time = now - self._arm.time_step
+        elif jumped or now - self._time > LARGEST_LAG:
+            shift = now - self._arm.time_step - self._time
+            text = "the clock has jumped" if jumped else "behind real time"
+            self.get_logger().warning(f"{shift:.2f} s {text}; going on from here", throttle_duration_sec=5.0)
+            self._counts.lost += abs(shift)
+            # What is commanded goes on where it is: it was given for a time that there will not be.
+            self._time += shift
+            self._motion = self._motion.shifted(shift)
         self._counts.behind = max(self._counts.behind, now - self._time)
         while self._time + self._arm.time_step <= now:
             self._time += self._arm.time_step

@@ -17,6 +17,8 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.trajectories import TRAJECTORIES
 
 PACKAGE = "crisp_ik"
+# Parent of the enclaves in config/security/policy.xml, each of which has the name of its node.
+ENCLAVES = f"/{PACKAGE}"
 AUTO = "auto"
 LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOSSES = ("residual", "forward_kinematics", "radians")
@@ -50,6 +52,9 @@ class SystemArguments:
     loop: bool = _argument(False, "Whether to begin again after the last target.")
     exit_when_done: bool = _argument(False, "Whether all ends after the last target.")
     report: str = _argument("", "Path of a JSON file for all that was measured; empty: none.")
+    security: bool = _argument(
+        False, f"Whether each node runs in its SROS2 enclave, {ENCLAVES}/NODE (see docs/security.md)."
+    )
     log_level: str = _argument("info", "Least level that this package's nodes log: debug, info, warn, error or fatal.")
 
     def __post_init__(self) -> None:
@@ -111,6 +116,8 @@ class NodeSpec:
     remappings : tuple of (str, str)
     arguments : tuple of str
         Further arguments of the command line.
+    enclave : str
+        SROS2 enclave; empty: that of the environment.
     log_level : str
         Least level that is logged; empty: ROS's default.
     """
@@ -124,7 +131,14 @@ class NodeSpec:
     required: bool = True
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    enclave: str = ""
     log_level: str = ""
+
+    @property
+    def ros_arguments(self) -> list[str]:
+        """What goes behind ``--ros-args`` beside names and parameters."""
+        options = {"--enclave": self.enclave, "--log-level": self.log_level}
+        return [word for option, value in options.items() if value for word in (option, value)]
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
@@ -181,6 +195,8 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     if arguments.rviz:
         view = ("-d", str(config_path("panda.rviz")))
         nodes.append(NodeSpec("rviz2", "rviz2", "rviz2", required=False, arguments=view))
+    if arguments.security:
+        nodes = [dataclasses.replace(node, enclave=f"{ENCLAVES}/{node.name}") for node in nodes]
     return nodes
 
 

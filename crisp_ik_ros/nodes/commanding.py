@@ -1,0 +1,42 @@
+"""Commands of a motion as messages for a joint trajectory controller."""
+
+from __future__ import annotations
+
+from array import array
+
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory
+
+from crisp_ik_ros.nodes.conversions import TrajectoryPoints, duration_message
+from crisp_ik_ros.nodes.guard import check_command
+from crisp_ik_ros.nodes.time_scaling import GRID, STEP, Plan
+from crisp_ik_ros.robots.robot_model import RobotModel
+
+SECOND = 1_000_000_000
+
+
+class Commander:
+    """Publishes plans on the topic that ros2_control's joint trajectory controller listens to."""
+
+    def __init__(self, node: Node, robot: RobotModel):
+        self._robot = robot
+        self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", 10)
+        self._points = TrajectoryPoints()
+
+    def send(self, plan: Plan) -> None:
+        """Command a plan.
+
+        Raises
+        ------
+        InvalidInputError
+            When a value is not finite or outside the limits; nothing is sent then.
+        """
+        check_command(self._robot, plan.positions, plan.velocities)
+        message = JointTrajectory(joint_names=list(self._robot.joint_names), points=self._points.of(plan.positions))
+        begin = plan.first * GRID
+        message.header.stamp = Time(sec=begin // SECOND, nanosec=begin % SECOND)
+        for k, (point, velocities) in enumerate(zip(message.points, plan.velocities.tolist(), strict=True)):
+            point.velocities = array("d", velocities)
+            point.time_from_start = duration_message(k * STEP)
+        self._publisher.publish(message)
