@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -238,8 +239,10 @@ class IKService(ManagedNode):
 
         def done(result: Any, error: BaseException | None) -> None:
             executor = self.executor
-            if executor is not None:
-                executor.create_task(partial(self._return, call, finish, result, error))
+            # One that is shut down may refuse: whoever waits is told by ``close``.
+            with suppress(Exception):
+                if executor is not None:
+                    executor.create_task(partial(self._return, call, finish, result, error))
 
         if self._worker.submit(steps, done):
             self._aside.add(call)
