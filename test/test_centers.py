@@ -40,6 +40,23 @@ def test_candidates_are_a_bounded_part_of_many_samples(monkeypatch, selection):
     assert len(set(chosen)) == 40
 
 
+def test_each_selection_is_its_own():
+    features = KERNEL.features(POSES)
+    spread = plus_plus_centers(features, 40, np.random.default_rng(5))
+    np.testing.assert_array_equal(select_centers("kmeans++", KERNEL, POSES, 1e-3, 40, 5), np.sort(spread))
+    uniform = np.random.default_rng(5).choice(150, 40, replace=False)
+    np.testing.assert_array_equal(select_centers("uniform", KERNEL, POSES, 1e-3, 40, 5), np.sort(uniform))
+    dictionary = features[np.sort(uniform)]
+    scores = leverage_scores(KERNEL, features, dictionary, 40 / 150, resolved_ridge(KERNEL, dictionary, 40 / 150, 1e-3))
+    rare = np.random.default_rng(5).choice(150, 40, replace=False, p=scores / scores.sum())
+    np.testing.assert_array_equal(select_centers("leverage", KERNEL, POSES, 1e-3, 40, 5), np.sort(rare))
+
+
+@pytest.mark.parametrize("selection", ["uniform", "kmeans++", "leverage"])
+def test_one_center_is_enough(selection):
+    assert select_centers(selection, KERNEL, POSES, 1e-3, 1).shape == (1,)
+
+
 def test_a_selection_that_does_not_exist_is_refused():
     with pytest.raises(InvalidInputError, match="center_selection"):
         select_centers("best", KERNEL, POSES, 1e-3, 40)

@@ -155,6 +155,22 @@ def test_rest_pose_is_inside_the_limits(robot, endless):
     np.testing.assert_allclose(clipped.rest, [3.0, -2.5])
 
 
+def test_panda_rests_where_the_authors_drew_their_samples(panda):
+    np.testing.assert_array_equal(panda.rest, [0.98, 0.458, 0.31, -2.24, -0.30, 2.66, 2.32])
+
+
+def test_continuous_joints_are_wrapped_and_all_others_only_clipped(endless):
+    q = np.array([4.0, 5.0, -5.0, -4.0, 0.1, 7.0])
+    turn = 2.0 * np.pi
+    expected = np.array([4.0 - turn, 5.0, -5.0, turn - 4.0, 0.1, 7.0 - turn])
+    for shape in ((6,), (1, 6), (2, 3, 6)):
+        given_configurations = np.broadcast_to(q, shape)
+        np.testing.assert_allclose(endless.wrapped(given_configurations), np.broadcast_to(expected, shape), atol=1e-14)
+        confined = endless.confined(given_configurations)
+        np.testing.assert_allclose(confined, np.broadcast_to(np.clip(expected, endless.lower, endless.upper), shape))
+    np.testing.assert_array_equal(q, [4.0, 5.0, -5.0, -4.0, 0.1, 7.0])
+
+
 def test_random_configurations_are_inside_the_limits_and_fill_them(robot):
     q = robot.random_configurations(2000, np.random.default_rng(5))
     assert q.shape == (2000, robot.dof)

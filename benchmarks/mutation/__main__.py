@@ -71,7 +71,10 @@ def _try_module(tree: Tree, module: str, sample: int, seed: int, records: Record
     tests = tests_of(module)
     files = [tree.folder / test.partition("::")[0] for test in tests]
     digest = digest_of([*files, tree.folder / "test" / "conftest.py", tree.folder / "test" / "oracles.py"])
-    chosen = draw(mutants_of(source), module, sample, seed)
+    mutants = mutants_of(source)
+    chosen = draw(mutants, module, sample, seed)
+    # What no test killed is tried again when there are other tests, whether it is of this sample or not.
+    chosen += [mutant for mutant in mutants if mutant.key(source) in records.by_key and mutant not in chosen]
     waiting = [mutant for mutant in chosen if not records.known(mutant.key(source), digest)]
     if not waiting:
         return
