@@ -10,12 +10,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak clean
+.PHONY: help setup demo test lint bench soak mutation clean
 
 TEST_ARGS ?=
 BENCH_ARGS ?=
 FUZZ_ARGS ?= --runs 1000000
 SOAK_ARGS ?=
+MUTATION_ARGS ?=
 # Only all of the tests together can say which lines none of them reaches.
 COVERAGE := --cov --cov-report=term --cov-fail-under=95
 
@@ -32,6 +33,7 @@ help:
 	@echo "make lint    formatting, lint and types only"
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
 	@echo "make soak    a million changed inputs for all that is read, then half an hour of the whole system under load"
+	@echo "make mutation  small mistakes in the sources, and whether a test notices"
 	@echo "make clean   remove what the other targets made"
 
 setup:
@@ -58,6 +60,9 @@ soak: setup
 	(cd test; python -m fuzz $(FUZZ_ARGS) --out ../out/soak/fuzz.json --findings ../out/soak/findings) || code=1; \
 	python -m benchmarks.soak --out out/soak $(SOAK_ARGS) || code=1; \
 	exit $$code
+
+mutation: setup
+	@$(ENTER); python -m benchmarks.mutation $(MUTATION_ARGS)
 
 clean:
 	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
