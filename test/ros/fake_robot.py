@@ -28,6 +28,12 @@ def command_of(message: JointTrajectory, origin: float = 0.0) -> Command:
     return Command(times, positions, np.array([point.velocities for point in message.points]))
 
 
+def meant_for(command: Command) -> float:
+    """Time at which a command is to take over, however late it comes to a busy machine."""
+    # A single point is where the arm is to be in a moment, for a motion that begins then.
+    return command.times[0] - (0.2 if len(command.times) == 1 else 0.0)
+
+
 class Stream:
     """All commands of a follower, as they were meant: each takes over at its own first point."""
 
@@ -40,8 +46,7 @@ class Stream:
         controller = Controller(first.positions[0])
         now = -np.inf
         for command in self.commands:
-            # A single point is where the arm is to be in a moment, for a motion that begins then.
-            now = max(now, command.times[0] - (0.2 if len(command.times) == 1 else 1e-9))
+            now = max(now, meant_for(command))
             controller.receive(now, command)
         return controller.over(first.times[0] if begin is None else begin, self.rest() + 0.1 if end is None else end)
 
@@ -74,10 +79,9 @@ class FakeRobot:
         self.origin = float(int(time.time()))
         self.time = self.origin if simulated else None  # simulated time
         self.rate = 1.0
-        self._controller = Controller(start)
+        self._controller, self._latest = Controller(start), -np.inf
         self._lock = threading.Lock()
         self.messages: list[JointTrajectory] = []
-        self.received: list[float] = []
         self.asked: list[int] = []
         self.answer = self.measure = lambda *_: True
         group = ReentrantCallbackGroup()
@@ -105,7 +109,7 @@ class FakeRobot:
     def place(self, joints) -> None:
         """Be elsewhere, at rest, as an arm that was started anew."""
         with self._lock:
-            self._controller = Controller(joints)
+            self._controller, self._latest = Controller(joints), -np.inf
 
     def stream(self, first: int = 0) -> Stream:
         with self._lock:
@@ -135,8 +139,9 @@ class FakeRobot:
     def _command(self, message: JointTrajectory) -> None:
         with self._lock:
             self.messages.append(message)
-            self.received.append(self.now())
-            self._controller.receive(self.now(), command_of(message, self.origin))
+            command = command_of(message, self.origin)
+            self._latest = max(self._latest, meant_for(command))
+            self._controller.receive(self._latest, command)
 
     def _publish(self) -> None:
         if self._clock is not None:
