@@ -12,6 +12,7 @@ from crisp_ik_ros.solvers.levenberg_marquardt import (
     AT_BEST,
     CONVERGED,
     EVALUATE,
+    EVALUATIONS,
     EXHAUSTED,
     STALL_EVALUATIONS,
     STALL_SHARE,
@@ -324,6 +325,7 @@ def test_memory_that_was_used_before_does_not_matter():
         while True:
             seen.append(state.y.copy())
             if advance(state, *second(state.y.copy()), 0.1, 40) != EVALUATE:
+                assert state.scalars[EVALUATIONS] == len(seen)
                 return np.array(seen)
 
     used = begin(np.ones(4), lower, upper, np.zeros(4), smallest_step=0.5, hopeless=0.0)
@@ -342,6 +344,10 @@ def told_costs(state, costs, limit=1000):
 
 def one_joint(**options):
     return begin(np.zeros(1), np.full(1, -np.inf), np.full(1, np.inf), **options)
+
+
+def test_the_four_ways_to_go_on_or_end_differ():
+    assert len({EVALUATE, CONVERGED, EXHAUSTED, ABANDONED}) == 4
 
 
 def test_steps_below_the_smallest_end_the_search():
