@@ -19,6 +19,7 @@ from rich.table import Table
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.demo_picture import draw_demo
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.nodes.serving import warm_up
 from crisp_ik_ros.resources import model_path
@@ -100,7 +101,8 @@ def run_demo(out: Path, quiet: bool = False, log_level: str = "info") -> dict[st
         _wait([_start(command, out / "trainer.log", 0)], out, ["trainer.log"])
     followed += _follow(console, out, BIAS_DEG, str(model), log_level)
     summary = summarise(followed)
-    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    with replacing(out / "summary.json", CrispIKError, "summary") as stream:
+        stream.write(json.dumps(summary, indent=1).encode() + b"\n")
     with _step(console, "drawing the picture"):
         draw(followed, out / "demo.png")
     console.print(_table(summary))
