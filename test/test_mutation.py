@@ -150,7 +150,7 @@ def test_what_the_tests_notice_is_killed_and_written_down_and_not_tried_again(tm
     assert known == [[True, outcome == "killed"] for _, outcome, _ in records]
     assert (project / PACKAGE / "sums.py").read_text().endswith("n //= 2\n    return n + 0.0\n")
     page = json.loads((tmp_path / "mutation.json").read_text())
-    assert page["total"] == {"mutants": 7, "tried": 7, "killed": 2, "timeout": 2, "survived": 3}
+    assert page["total"] == {"mutants": 7, "tried": 7, "killed": 2, "since": 0, "timeout": 2, "survived": 3}
     text = (tmp_path / "mutation.md").read_text()
-    assert "| sums.py | 7 | 7 | 2 | 2 | 3 |" in text
+    assert "| sums.py | 7 | 7 | 2 | 0 | 2 | 3 |" in text
     assert "- n //= 2\n+ n //= 3" in text

@@ -18,6 +18,7 @@ from crisp_ik_ros import RobotModel
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.robot_model import rotation_z_to
 
 angles = st.floats(-3.0, 3.0)
 
@@ -226,6 +227,20 @@ def test_robots_are_found_by_name_path_or_text_and_between_other_links(panda, pl
         assert find_urdf(source) == source
     assert find_robot(TWO_LINK, "", "").tip_link == "tip"
     assert find_urdf("planar5") == model_path("planar5.urdf")
+
+
+def test_frames_of_joints_lie_where_stored_models_count_their_tilts():
+    # About which axes a joint's frame tilts is part of every stored model: x is the base's x, or y where that is near.
+    axes = [[0, 0, 1], [0, -1, 0], [0.6, 0, 0.8], [0.8, 0.6, 0], [1, 0, 0], [-0.96, 0, 0.28]]
+    for axis in np.array(axes, dtype=float):
+        frame = rotation_z_to(axis)
+        helper = np.array([1.0, 0.0, 0.0] if abs(axis[0]) < 0.9 else [0.0, 1.0, 0.0])
+        np.testing.assert_allclose(frame.T @ frame, np.eye(3), atol=1e-15)
+        np.testing.assert_array_equal(frame[:, 2], axis)
+        assert np.linalg.det(frame) == pytest.approx(1.0)
+        # The helper lies in the plane of x and z, on the side of x.
+        assert frame[:, 1] @ helper == pytest.approx(0.0, abs=1e-15) and frame[:, 0] @ helper > 0.0
+    np.testing.assert_array_equal(rotation_z_to(np.array([0.0, 0.0, 1.0])), np.eye(3))
 
 
 def test_with_limits_changes_limits_only(panda):

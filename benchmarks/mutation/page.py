@@ -15,15 +15,17 @@ from benchmarks.mutation.records import Record, Records
 from benchmarks.mutation.trial import KILLED, SURVIVED, TIMEOUT
 
 REASONS = Path(__file__).with_name("survivors.yaml")
+COLUMNS = ("mutants", "tried", KILLED, "since", TIMEOUT, SURVIVED)
 NO_REASON = "not looked at"
 INTRODUCTION = """# Mutation run
 
 Small mistakes made on purpose in the kinematics, the regression and the solvers, one at a time, and whether a test of
 the module notices: another sign, operator, comparison, constant or index, arguments or operands swapped, a matrix not
-transposed, a condition negated, a statement left out. `make mutation` runs it again, and goes on where it was ended;
-`python -m benchmarks.mutation --module robots/chain` tries all mutants of one module. Mutants that are only sampled are
-drawn with seed {seed}. Mutants of compiled modules run as plain Python. *Timeout*: the tests did not come to an end;
-that would be noticed, and counts as killed. The same numbers with every survivor are in `mutation.json`.
+transposed, a condition negated, a statement left out. `make mutation` goes on where this run was ended;
+`python -m benchmarks.mutation --module robots/chain` tries all mutants of one module. Those that were tried were drawn
+at random, seed {seed}. Mutants of compiled modules run as plain Python. *Since*: of those killed, how many survived at
+first, until tests for them were written. *Timeout*: the tests did not come to an end; that would be noticed, too. The
+same numbers with every survivor are in `mutation.json`.
 """
 
 
@@ -36,6 +38,7 @@ def write_page(folder: Path, records: Records, sources: Mapping[str, bytes], see
         keys = [mutant.key(source) for mutant in mutants_of(source)]
         tried = [records.by_key[key] for key in keys if key in records.by_key]
         rows.append({"module": module, "mutants": len(keys), "tried": len(tried), **_count(tried)})
+        rows[-1]["since"] = sum(record.key in records.killed_since for record in tried)
         survivors += [record for record in tried if record.outcome == SURVIVED]
     listed = [
         {
@@ -43,14 +46,14 @@ def write_page(folder: Path, records: Records, sources: Mapping[str, bytes], see
             "reason": reasons.get((record.module, record.change), NO_REASON),
         } for record in survivors
     ]  # fmt: skip
-    total = {name: sum(int(row[name]) for row in rows) for name in ("mutants", "tried", KILLED, TIMEOUT, SURVIVED)}
+    total = {name: sum(int(row[name]) for row in rows) for name in COLUMNS}
     folder.mkdir(parents=True, exist_ok=True)
     data = {"seed": seed, "modules": rows, "total": total, "survivors": listed}
     (folder / "mutation.json").write_text(json.dumps(data, indent=1) + "\n")
-    lines = [INTRODUCTION.format(seed=seed), "| module | mutants | tried | killed | timeout | survived |"]
-    lines.append("|---|---|---|---|---|---|")
+    lines = [INTRODUCTION.format(seed=seed), f"| module | {' | '.join(COLUMNS)} |"]
+    lines.append("|---" * (1 + len(COLUMNS)) + "|")
     for row in [*rows, {"module": "**all**", **total}]:
-        lines.append("| " + " | ".join(str(row[name]) for name in ("module", *total)) + " |")
+        lines.append("| " + " | ".join(str(row[name]) for name in ("module", *COLUMNS)) + " |")
     (folder / "mutation.md").write_text("\n".join([*lines, "", *_survivor_lines(listed)]))
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.mutation.mutants import Mutant
-from benchmarks.mutation.trial import KILLED, Verdict
+from benchmarks.mutation.trial import KILLED, SURVIVED, Verdict
 
 
 class Record(NamedTuple):
@@ -33,10 +33,11 @@ class Records:
         """Read what is there."""
         self.path = path
         self.by_key: dict[str, Record] = {}
+        # Mutants that tests let pass at first, and were killed by tests written since.
+        self.killed_since: set[str] = set()
         if path.exists():
             for line in path.read_text().splitlines():
-                record = Record(**json.loads(line))
-                self.by_key[record.key] = record
+                self._take(Record(**json.loads(line)))
 
     def known(self, key: str, digest: str) -> bool:
         """Whether a mutant has been tried: one that was killed stays so; others may be killed by other tests."""
@@ -52,8 +53,14 @@ class Records:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a") as file:
             file.write(json.dumps(record._asdict()) + "\n")
-        self.by_key[record.key] = record
+        self._take(record)
         return record
+
+    def _take(self, record: Record) -> None:
+        before = self.by_key.get(record.key)
+        if before is not None and before.outcome == SURVIVED and record.outcome == KILLED:
+            self.killed_since.add(record.key)
+        self.by_key[record.key] = record
 
 
 def digest_of(paths: Iterable[Path]) -> str:
