@@ -154,6 +154,18 @@ def test_random_bias_has_one_size_everywhere_and_random_signs(panda):
     np.testing.assert_array_equal(again[1], shift)
 
 
+def test_random_bias_has_either_sign_about_as_often_everywhere(panda):
+    drawn = [random_bias(panda.joints, 0.02, 0.005, random_state=seed) for seed in range(100)]
+    for signs in (np.sign([turn for turn, _ in drawn]), np.sign([shift for _, shift in drawn])):
+        assert set(np.unique(signs)) == {-1.0, 1.0}
+        # Five standard deviations of a hundred throws of a coin.
+        assert np.abs(signs.mean(axis=0)).max() <= 0.5
+    zero = random_bias(panda.joints, 0.02, 0.005, random_state=0)
+    assert (zero[0] < 0.0).any() and (zero[1] < 0.0).any()
+    below = random_bias(panda.joints, 0.02, 0.005, random_state=-1)
+    assert (below[0] == 0.02).all() and (below[1] == 0.005).all()
+
+
 def test_random_bias_without_a_seed_is_positive(panda):
     turn, shift = random_bias(panda.joints, 0.02, 0.005)
     np.testing.assert_array_equal(turn, 0.02)

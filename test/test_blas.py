@@ -66,6 +66,42 @@ def test_what_blas_would_write_beyond_is_refused(bad):
         blas.solve_lower(np.eye(3, order="F"), bad)
 
 
+def read_only():
+    array = np.zeros((3, 3), order="F")
+    array.setflags(write=False)
+    return array
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        np.zeros((3, 3), dtype=np.int64, order="F"),
+        read_only(),
+        # Columns that lie on top of each other, and columns two and a half numbers apart.
+        np.lib.stride_tricks.as_strided(np.zeros(9), (3, 3), (8, 16)),
+        np.lib.stride_tricks.as_strided(np.zeros(12), (3, 3), (8, 28)),
+    ],
+    ids=["whole numbers", "read-only", "overlapping", "between two numbers"],
+)
+def test_a_matrix_is_of_numbers_of_its_own_that_can_be_written(bad):
+    good = np.eye(3, order="F")
+    with pytest.raises(AssertionError):
+        blas.solve_lower(np.eye(3, order="F"), bad)
+    with pytest.raises(AssertionError):
+        blas.solve_lower(bad, good)
+    np.testing.assert_array_equal(good, np.eye(3))
+
+
+def test_columns_may_just_touch_and_a_single_row_may_have_any_place():
+    factor = np.diag([2.0, 2.0, 2.0]).copy(order="F")
+    touching = np.ones((3, 2), order="F")
+    blas.solve_lower(factor, touching)
+    np.testing.assert_array_equal(touching, 0.5)
+    row = np.ones((4, 2))[:1]
+    blas.solve_lower(np.array([[4.0]], order="F"), row)
+    np.testing.assert_array_equal(row, 0.25)
+
+
 def test_other_threads_run_meanwhile():
     count = 1500
     factor, right = np.asfortranarray(np.eye(count)), np.zeros((count, 4 * count), order="F")

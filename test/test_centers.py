@@ -7,6 +7,7 @@ from test_kernels import random_poses
 from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression import centers as centers_module
 from crisp_ik_ros.regression import cholesky, nystrom
+from crisp_ik_ros.regression import leverage as leverage_module
 from crisp_ik_ros.regression.centers import plus_plus_centers, select_centers
 from crisp_ik_ros.regression.cholesky import factorise, inverse_diagonal
 from crisp_ik_ros.regression.conjugate_gradients import conjugate_gradients
@@ -37,6 +38,23 @@ def test_candidates_are_a_bounded_part_of_many_samples(monkeypatch, selection):
     monkeypatch.setattr(centers_module, "CANDIDATES_PER_CENTER", 2)
     chosen = select_centers(selection, KERNEL, POSES, 1e-3, 40)
     assert len(set(chosen)) == 40
+
+
+def test_each_selection_is_its_own():
+    features = KERNEL.features(POSES)
+    spread = plus_plus_centers(features, 40, np.random.default_rng(5))
+    np.testing.assert_array_equal(select_centers("kmeans++", KERNEL, POSES, 1e-3, 40, 5), np.sort(spread))
+    uniform = np.random.default_rng(5).choice(150, 40, replace=False)
+    np.testing.assert_array_equal(select_centers("uniform", KERNEL, POSES, 1e-3, 40, 5), np.sort(uniform))
+    dictionary = features[np.sort(uniform)]
+    scores = leverage_scores(KERNEL, features, dictionary, 40 / 150, resolved_ridge(KERNEL, dictionary, 40 / 150, 1e-3))
+    rare = np.random.default_rng(5).choice(150, 40, replace=False, p=scores / scores.sum())
+    np.testing.assert_array_equal(select_centers("leverage", KERNEL, POSES, 1e-3, 40, 5), np.sort(rare))
+
+
+@pytest.mark.parametrize("selection", ["uniform", "kmeans++", "leverage"])
+def test_one_center_is_enough(selection):
+    assert select_centers(selection, KERNEL, POSES, 1e-3, 1).shape == (1,)
 
 
 def test_a_selection_that_does_not_exist_is_refused():
@@ -126,6 +144,25 @@ def test_ridge_is_raised_until_half_the_dictionary_tells_all():
     assert np.sum(values / (values + raised)) == pytest.approx(75.0, rel=1e-6)
 
 
+@pytest.mark.parametrize("weight", [1.0, 0.5])
+def test_ridge_is_raised_by_what_a_part_of_the_dictionary_tells(monkeypatch, weight):
+    # Each sample four times: one of each has a quarter of every eigenvalue.
+    monkeypatch.setattr(leverage_module, "SPECTRUM_SAMPLES", 30)
+    once = KERNEL.features(POSES[:30])
+    values = 4.0 * np.maximum(np.linalg.eigvalsh(KERNEL.matrix(once, once)), 0.0) / weight
+    raised = resolved_ridge(KERNEL, np.repeat(once, 4, axis=0), weight, 1e-9)
+    assert np.sum(values / (values + raised)) == pytest.approx(15.0, rel=1e-6)
+
+
+@pytest.mark.parametrize("selection", ["kmeans++", "leverage"])
+def test_centers_are_the_same_in_chunks_of_any_size(monkeypatch, selection):
+    whole = select_centers(selection, KERNEL, POSES, 1e-3, 40)
+    for chunk in (1, 7, 149):
+        monkeypatch.setattr(centers_module, "CHUNK", chunk)
+        monkeypatch.setattr(leverage_module, "CHUNK", chunk)
+        np.testing.assert_array_equal(select_centers(selection, KERNEL, POSES, 1e-3, 40), whole)
+
+
 @pytest.mark.parametrize("selection", ["kmeans++", "leverage"])
 def test_regression_takes_the_centers_that_are_chosen(selection):
     targets = np.sin(3.0 * POSES[:, :3, 3])
@@ -162,6 +199,34 @@ def test_conjugate_gradients_that_run_out_say_how_far_they_came():
     _, residual, used = conjugate_gradients(lambda v: matrix @ v, lambda v: v, right, 1e-12, 5)
     assert used == 5
     assert residual[0] > 1e-12
+
+
+def test_conjugate_gradients_return_the_best_they_came_to_and_its_residual():
+    rng = np.random.default_rng(0)
+    matrix, right = np.diag(np.geomspace(1.0, 1e6, 30)), rng.normal(size=(30, 2))
+    scale = rng.uniform(0.5, 2.0, (30, 1))
+    before = np.ones(2)
+    for iterations in range(1, 12):
+        solution, residual, used = conjugate_gradients(
+            lambda v: matrix @ v, lambda v: v / scale, right, 1e-12, iterations
+        )
+        assert used == iterations
+        left = right - matrix @ solution
+        expected = np.sqrt((left**2 / scale).sum(axis=0) / (right**2 / scale).sum(axis=0))
+        np.testing.assert_allclose(residual, expected, rtol=1e-6)
+        assert (residual <= before).all()
+        before = residual
+
+
+def test_conjugate_gradients_end_where_a_direction_has_no_curvature():
+    right = np.array([[1.0, 1.0], [1.0, 0.0]])
+    solution, residual, used = conjugate_gradients(
+        lambda v: np.array([[2.0], [-2.0]]) * v, lambda v: v, right, 1e-12, 50
+    )
+    # The first column cannot be solved and stays as it is; the second takes one step.
+    np.testing.assert_array_equal(solution, [[0.0, 0.5], [0.0, 0.0]])
+    np.testing.assert_array_equal(residual, [1.0, 0.0])
+    assert used == 1
 
 
 @pytest.mark.parametrize("selection", ["uniform", "kmeans++"])

@@ -68,6 +68,44 @@ def test_compiled_row_product_is_the_matrix_product(name, orientation):
 
 
 @pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("count", [255, 256, 257, 700])
+@pytest.mark.parametrize("closest", [0, 200, -1])
+def test_compiled_row_product_takes_any_number_of_centers(name, count, closest):
+    # More of them than are worked on at a time, and the nearest in any of the parts.
+    rng = np.random.default_rng(count)
+    rule = make_kernel(name, 0.3, 0.9)
+    centers, coefficients = 3.0 + rng.normal(size=(count, 12)), rng.normal(size=(count, 2))
+    feature = centers[closest] + 0.01
+    out = np.full(2, np.nan)
+    nearest = kernel_row_product(rule.profile, feature, centers, coefficients, np.array([2.0, 0.5]), out)
+    squared = (feature - centers) ** 2
+    distances = squared.sum(axis=1)
+    row = {"gaussian": np.exp(-0.5 * distances), "laplacian": np.exp(-np.sqrt(distances)), "linear": centers @ feature}
+    np.testing.assert_allclose(out, row[name] @ coefficients, rtol=1e-10)
+    expected = 2.0 * squared[:, :3].sum(axis=1) + 0.5 * squared[:, 3:].sum(axis=1)
+    assert nearest == pytest.approx(expected.min(), rel=1e-9)
+    assert expected.argmin() == closest % count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_matrix_may_have_any_number_of_columns_and_a_place_of_its_own(name):
+    rng = np.random.default_rng(0)
+    features, others = rng.normal(size=(2, 3)), rng.normal(size=(4200, 3))
+    rule = make_kernel(name, 1.0, 1.0)
+    place = np.full((2, 4200), np.nan)
+    found = rule.matrix(features, others, place)
+    assert found is place or np.shares_memory(found, place)
+    squared = ((features[:, None] - others) ** 2).sum(axis=2)
+    expected = {
+        "gaussian": np.exp(-0.5 * squared),
+        "laplacian": np.exp(-np.sqrt(squared)),
+        "linear": features @ others.T,
+    }
+    np.testing.assert_allclose(place, expected[name], rtol=1e-11)
+    np.testing.assert_allclose(rule.diagonal(features), np.diagonal(rule.matrix(features, features)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_infinite_length_scale_leaves_its_part_out(name):
     poses = random_poses(6)
     turned, moved = poses.copy(), poses.copy()

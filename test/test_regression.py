@@ -5,7 +5,7 @@ import pytest
 from test_kernels import random_poses
 
 from crisp_ik_ros.errors import InvalidInputError, NotFittedError, RegressionError
-from crisp_ik_ros.regression import cholesky, nystrom
+from crisp_ik_ros.regression import cholesky, kernel_ridge, nystrom
 from crisp_ik_ros.regression.centers import choose_centers
 from crisp_ik_ros.regression.cholesky import LARGEST_JITTER, factorise, solve_factorised
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
@@ -180,6 +180,17 @@ def test_nystrom_is_the_same_in_chunks_of_any_size(monkeypatch):
         monkeypatch.setattr(nystrom, "CHUNK", chunk)
         parts = nystrom_some(KERNELS[1]).fit(POSES, TARGETS)
         np.testing.assert_allclose(parts.coefficients_, whole.coefficients_, rtol=1e-8, atol=1e-9)
+        np.testing.assert_allclose(parts.scores(OTHERS), whole.scores(OTHERS), rtol=1e-8, atol=1e-9)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_exact_regression_is_the_same_with_any_number_of_threads(monkeypatch, threads):
+    whole = exact(KERNELS[0]).fit(POSES, TARGETS)
+    monkeypatch.setattr(kernel_ridge, "CHUNK", 7)
+    monkeypatch.setattr(kernel_ridge, "available_threads", lambda: threads)
+    np.testing.assert_array_equal(exact(KERNELS[0]).fit(POSES, TARGETS).coefficients_, whole.coefficients_)
+    with pytest.raises(InvalidInputError, match="samples"):
+        exact(KERNELS[0]).fit(POSES, np.vstack([TARGETS[:-1], np.full((1, TARGETS.shape[1]), np.nan)]))
 
 
 @pytest.mark.parametrize("centers", [0, -1, COUNT + 1])

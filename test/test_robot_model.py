@@ -16,6 +16,9 @@ from oracles import (
 
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.resources import model_path
+from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.robot_model import rotation_z_to
 
 angles = st.floats(-3.0, 3.0)
 
@@ -153,6 +156,22 @@ def test_rest_pose_is_inside_the_limits(robot, endless):
     np.testing.assert_allclose(clipped.rest, [3.0, -2.5])
 
 
+def test_panda_rests_where_the_authors_drew_their_samples(panda):
+    np.testing.assert_array_equal(panda.rest, [0.98, 0.458, 0.31, -2.24, -0.30, 2.66, 2.32])
+
+
+def test_continuous_joints_are_wrapped_and_all_others_only_clipped(endless):
+    q = np.array([4.0, 5.0, -5.0, -4.0, 0.1, 7.0])
+    turn = 2.0 * np.pi
+    expected = np.array([4.0 - turn, 5.0, -5.0, turn - 4.0, 0.1, 7.0 - turn])
+    for shape in ((6,), (1, 6), (2, 3, 6)):
+        given_configurations = np.broadcast_to(q, shape)
+        np.testing.assert_allclose(endless.wrapped(given_configurations), np.broadcast_to(expected, shape), atol=1e-14)
+        confined = endless.confined(given_configurations)
+        np.testing.assert_allclose(confined, np.broadcast_to(np.clip(expected, endless.lower, endless.upper), shape))
+    np.testing.assert_array_equal(q, [4.0, 5.0, -5.0, -4.0, 0.1, 7.0])
+
+
 def test_random_configurations_are_inside_the_limits_and_fill_them(robot):
     q = robot.random_configurations(2000, np.random.default_rng(5))
     assert q.shape == (2000, robot.dof)
@@ -181,6 +200,49 @@ def test_reach_of_a_straight_arm_is_attained(two_link, planar5):
     assert planar5.reach == pytest.approx(10.0)
 
 
+@pytest.mark.parametrize(("lower", "upper"), [(-0.3, 0.5), (-0.5, 0.3), (0.1, 0.5)])
+def test_reach_of_a_slide_counts_its_longer_side(lower, upper):
+    xml = f"""<robot name="slide"><link name="a"/><link name="b"/><link name="c"/>
+      <joint name="s" type="prismatic"><origin xyz="0 0 7"/><parent link="a"/><child link="b"/><axis xyz="1 0 0"/>
+        <limit lower="{lower}" upper="{upper}" effort="1" velocity="1"/></joint>
+      <joint name="e" type="fixed"><origin xyz="0.2 0 0"/><parent link="b"/><child link="c"/></joint></robot>"""
+    robot = RobotModel.from_urdf(xml)
+    np.testing.assert_array_equal(robot.anchor, [0.0, 0.0, 7.0])
+    assert robot.reach == pytest.approx(0.2 + max(abs(lower), abs(upper)))
+
+
+def test_robots_are_found_by_name_path_or_text_and_between_other_links(panda, planar5, gantry, tmp_path):
+    assert find_robot("panda").fingerprint == panda.fingerprint
+    assert find_robot("planar5").fingerprint == planar5.fingerprint
+    hand = find_robot("panda", tip_link="panda_hand")
+    assert (hand.base_link, hand.tip_link) == ("panda_link0", "panda_hand")
+    upper = find_robot("panda", base_link="panda_link1", tip_link="panda_hand")
+    assert (upper.base_link, upper.dof) == ("panda_link1", 6)
+    shorter = find_robot("planar5", base_link=planar5.joints[0].child_link)
+    assert shorter.dof == 4 and shorter.tip_link == planar5.tip_link
+    path = tmp_path / "gantry.urdf"
+    path.write_text(GANTRY)
+    for source in (GANTRY, str(path), path):
+        assert find_robot(source, "floor", "tool").fingerprint == gantry.fingerprint
+        assert find_urdf(source) == source
+    assert find_robot(TWO_LINK, "", "").tip_link == "tip"
+    assert find_urdf("planar5") == model_path("planar5.urdf")
+
+
+def test_frames_of_joints_lie_where_stored_models_count_their_tilts():
+    # About which axes a joint's frame tilts is part of every stored model: x is the base's x, or y where that is near.
+    axes = [[0, 0, 1], [0, -1, 0], [0.6, 0, 0.8], [0.8, 0.6, 0], [1, 0, 0], [-0.96, 0, 0.28]]
+    for axis in np.array(axes, dtype=float):
+        frame = rotation_z_to(axis)
+        helper = np.array([1.0, 0.0, 0.0] if abs(axis[0]) < 0.9 else [0.0, 1.0, 0.0])
+        np.testing.assert_allclose(frame.T @ frame, np.eye(3), atol=1e-15)
+        np.testing.assert_array_equal(frame[:, 2], axis)
+        assert np.linalg.det(frame) == pytest.approx(1.0)
+        # The helper lies in the plane of x and z, on the side of x.
+        assert frame[:, 1] @ helper == pytest.approx(0.0, abs=1e-15) and frame[:, 0] @ helper > 0.0
+    np.testing.assert_array_equal(rotation_z_to(np.array([0.0, 0.0, 1.0])), np.eye(3))
+
+
 def test_with_limits_changes_limits_only(panda):
     narrow = panda.with_limits(panda.rest - 0.1, panda.rest + 0.1)
     np.testing.assert_allclose(narrow.lower, panda.rest - 0.1)
@@ -198,7 +260,7 @@ def test_with_limits_refuses_limits_that_are_none(two_link, lower, upper):
 
 
 def test_model_cannot_be_changed_through_its_arrays(panda):
-    for array in (panda.lower, panda.upper, panda.velocity, panda.rest):
+    for array in (panda.lower, panda.upper, panda.velocity, panda.rest, panda.masses, panda.mass_centers):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 0.0
 

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from oracles import biased, sample_around
 from test_kernels import random_poses
+from threadpoolctl import threadpool_limits
 
 from crisp_ik_ros import CRiSP, Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, MissingDependencyError, RegressionError
 from crisp_ik_ros.estimators.samples import ConfigurationRows, TargetRows
 from crisp_ik_ros.losses.evaluate import make_loss
-from crisp_ik_ros.regression import nystrom, sums
+from crisp_ik_ros.regression import nystrom, sums, threads
 from crisp_ik_ros.regression.cluster import open_sums
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel
 from crisp_ik_ros.regression.nystrom import NystromRidge
 from crisp_ik_ros.regression.sums import GramTerm, MomentTerm, NormalTerm, local_sums
+from crisp_ik_ros.regression.threads import WORTH_THREADS, available_threads, limit_threads
 
 COUNT = 130
 POSES = random_poses(COUNT)
@@ -59,6 +61,21 @@ def test_threads_add_up_in_a_fixed_order(monkeypatch):
     first, second = (local_sums(terms()["gram"], POSES, TARGETS, 10) for _ in range(2))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_little_work_gets_one_thread_and_much_work_all_there_are():
+    with threadpool_limits(limits=2):
+        assert available_threads() == 2
+        with limit_threads(0.99 * WORTH_THREADS):
+            assert available_threads() == 1
+        with limit_threads(WORTH_THREADS):
+            assert available_threads() == 2
+        assert available_threads() == 2
+
+
+def test_without_any_library_of_linear_algebra_there_is_one_thread(monkeypatch):
+    monkeypatch.setattr(threads, "threadpool_info", lambda: [{"user_api": "openmp", "num_threads": 8}])
+    assert available_threads() == 1
 
 
 def test_large_sums_are_kept_once(monkeypatch):

@@ -81,6 +81,15 @@ def test_missing_meshes_do_no_harm():
     assert RobotModel.from_urdf(one_joint().replace('<link name="b"/>', mesh)).dof == 1
 
 
+def test_limits_may_be_one_value_and_axes_short():
+    still = one_joint(inside='<limit lower="0.3" upper="0.3" effort="1" velocity="1"/><axis xyz="0 0 2e-9"/>')
+    hinge = parse_chain(still.encode()).joints[0]
+    assert (hinge.lower, hinge.upper) == (0.3, 0.3)
+    np.testing.assert_allclose(hinge.axis, [0.0, 0.0, 1.0])
+    with pytest.raises(URDFError, match="axis"):
+        parse_chain(still.replace("2e-9", "1e-9").encode())
+
+
 REFUSED = {
     "empty text": ("", "URDF"),
     "no such file": ("/no/such/robot.urdf", r"/no/such/robot\.urdf"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.nodes.answer import ErrorCode
 from crisp_ik_ros.nodes.statistics import percentile
@@ -186,15 +186,8 @@ def write_report(path: Path, joint_names: Sequence[str], runs: Sequence[Followin
         "complete": all(run.complete for run in runs),
         "runs": [run.report() for run in runs],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CrispIKError(f"cannot write the report to {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, CrispIKError, "report") as stream:
+        stream.write(json.dumps(content).encode())
 
 
 def _plain(array: Array | None) -> list | None:
