@@ -18,8 +18,9 @@ HALT = 0.1
 # A circle that the joints have to hurry for: most of the way they are as fast as they may be.
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
 FAST = {"trajectory": "circle", "points": POINTS, "radius": RADIUS, "rate": RATE, "settle_time": 0.1}
-# Where it is not about the halt itself, one that a busy machine does not bring about.
-PATIENT = {**FAST, "halt_time": 1.0}
+# Where it is not about the halt itself, one that a busy machine seldom brings about. Longer commands, of which there are
+# a hundred in a second, would keep it busy themselves.
+PATIENT = {**FAST, "halt_time": 0.5}
 
 
 @pytest.fixture(scope="module")
@@ -376,7 +377,9 @@ def test_towards_a_singularity_it_slows_down_and_stops_before_it(ros, start, rob
     assert np.all(np.diff(number) > 0.0), "the test's path is not what it should be"
     fake.solutions = q
     thresholds = {"lower_singularity_threshold": float(lower), "hard_stop_singularity_threshold": float(hard)}
-    follower = start("trajectory_follower", **{**PATIENT, "rate": 10.0}, **thresholds, exit_when_done=True)
+    follower = start(
+        "trajectory_follower", **{**PATIENT, "rate": 10.0, "halt_time": 0.25}, **thresholds, exit_when_done=True
+    )
     assert follower.wait(120) == 1
     assert "stopped: the path leads to a singularity: condition number" in follower.text
     stream = fake.stream()
