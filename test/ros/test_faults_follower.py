@@ -18,8 +18,8 @@ HALT = 0.1
 # A circle that the joints have to hurry for: most of the way they are as fast as they may be.
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
 FAST = {"trajectory": "circle", "points": POINTS, "radius": RADIUS, "rate": RATE, "settle_time": 0.1}
-# Where it is not about the halt itself, one that a busy machine seldom brings about. Longer commands, of which there are
-# a hundred in a second, would keep it busy themselves.
+# Where it is not about the halt itself, one that a busy machine seldom brings about. Longer commands, of which there
+# are a hundred in a second, would keep it busy themselves.
 PATIENT = {**FAST, "halt_time": 0.5}
 
 
