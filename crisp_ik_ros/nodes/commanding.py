@@ -16,6 +16,8 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
 SECOND = 1_000_000_000
+# Commands that wait for a controller that is held up: of those that are lost the next one knows nothing.
+QUEUE = 100
 
 
 class Commander:
@@ -23,7 +25,7 @@ class Commander:
 
     def __init__(self, node: Node, robot: RobotModel):
         self._robot = robot
-        self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", 10)
+        self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", QUEUE)
         self._points = TrajectoryPoints()
         self._rest: Array | None = None
 
