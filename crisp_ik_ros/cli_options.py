@@ -23,6 +23,7 @@ JointBias = Annotated[float, typer.Option(help="Offset of every joint of the sim
 LinkBias = Annotated[float, typer.Option(help="Offset of every link of the simulated true robot, each axis [mm].")]
 BiasSeed = Annotated[int, typer.Option(help="Seed of the random signs of the offsets; -1: all positive.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
+LogLevel = Annotated[str, typer.Option(help="What the nodes log: 'debug', 'info', 'warn', 'error' or 'fatal'.")]
 PointDistance = Annotated[
     float | None,
     typer.Option("--distance", help="Folder of points: distance between hole_0 and hole_1 of each location [m]."),

@@ -125,7 +125,9 @@ def train_model(
 
     source = {"data": data.name} if data is not None else {"seed": request.seed, "simulated": asdict(robot)}
     request = replace(request, urdf=find_urdf(robot.robot))
-    return train(request, model, gather, {"source": source, "sampled": data is None}, bar).summary()
+    return train(
+        request, model, gather, {"source": source, "sampled": data is None}, bar, count=count if data is None else None
+    ).summary()
 
 
 def evaluate_model(model: Path, data: Path, distance: float | None = None) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from rich.table import Table
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.demo_picture import draw_demo
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.nodes.serving import warm_up
 from crisp_ik_ros.resources import model_path
@@ -62,7 +63,7 @@ class Followed:
     latencies: list[float]
 
 
-def run_demo(out: Path, quiet: bool = False) -> dict[str, Any]:
+def run_demo(out: Path, quiet: bool = False, log_level: str = "info") -> dict[str, Any]:
     """Run the demonstration and write ``summary.json`` and ``demo.png`` to a folder.
 
     The same system as the launch file's, once for each robot and method: a simulator, an IK service, a follower, as
@@ -74,6 +75,8 @@ def run_demo(out: Path, quiet: bool = False) -> dict[str, Any]:
         Folder; made where it does not exist. Logs and reports of the nodes go there too.
     quiet : bool
         Whether to print nothing.
+    log_level : str
+        Least level that the nodes log: debug, info, warn, error or fatal.
 
     Returns
     -------
@@ -89,16 +92,17 @@ def run_demo(out: Path, quiet: bool = False) -> dict[str, Any]:
     out.mkdir(parents=True, exist_ok=True)
     with _step(console, "compiling (the first time, about half a minute)"):
         warm_up(load_model(model_path("panda_residual.npz")))
-    followed = _follow(console, out, 0.0, "auto")
+    followed = _follow(console, out, 0.0, "auto", log_level)
     model = out / "panda_biased.npz"
     with _step(console, f"learning from {SAMPLES} samples of a robot whose joints are all {BIAS_DEG:g} degree off"):
-        command = [sys.executable, "-m", "crisp_ik_ros.nodes.trainer", "--ros-args"]
+        command = [sys.executable, "-m", "crisp_ik_ros.nodes.trainer", "--ros-args", "--log-level", log_level]
         for name, value in {"joint_bias_deg": BIAS_DEG, "samples": SAMPLES, "output": str(model.absolute())}.items():
             command += ["-p", f"{name}:={json.dumps(value)}"]
         _wait([_start(command, out / "trainer.log", 0)], out, ["trainer.log"])
-    followed += _follow(console, out, BIAS_DEG, str(model))
+    followed += _follow(console, out, BIAS_DEG, str(model), log_level)
     summary = summarise(followed)
-    (out / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    with replacing(out / "summary.json", CrispIKError, "summary") as stream:
+        stream.write(json.dumps(summary, indent=1).encode() + b"\n")
     with _step(console, "drawing the picture"):
         draw(followed, out / "demo.png")
     console.print(_table(summary))
@@ -157,7 +161,7 @@ def draw(followed: list[Followed], path: Path) -> None:
         draw_demo(arm, learned.targets, captions, learned.configurations[len(learned.configurations) // 4], title, path)
 
 
-def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: str) -> list[Followed]:
+def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: str, log_level: str) -> list[Followed]:
     """Run the system with each method, both at once, and read their reports."""
     which = f"{joint_bias_deg:g} degree off" if joint_bias_deg else "as its URDF says"
     models = {"crisp": learned_model, "nominal": "nominal"}
@@ -173,6 +177,7 @@ def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: s
                 "--model": models[method],
                 "--rate": str(RATE),
                 "--report": str(reports[method]),
+                "--log-level": log_level,
             }
             command = [sys.executable, "-m", "crisp_ik_ros.cli", "sim", "--no-loop", "--exit-when-done"]
             command += [text for pair in options.items() for text in pair]

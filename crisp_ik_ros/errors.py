@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+# What was given is quoted up to this many characters: a caller's megabyte is not sent back to him.
+LONGEST_QUOTE = 300
+
+
+def quoted(value: object, longest: int = LONGEST_QUOTE) -> str:
+    """Return a value as text of at most ``longest`` characters, and how many there were where that is not all."""
+    text = str(value)
+    return text if len(text) <= longest else f"{text[:longest]}... ({len(text)} characters)"
+
 
 class CrispIKError(Exception):
     """Root of all errors of this package: ``except CrispIKError`` catches every one of them."""
@@ -15,13 +24,13 @@ class InvalidInputError(CrispIKError, ValueError):
     name : str
         What the value is called where it entered.
     got : object
-        What was given (or the part of it that is wrong).
+        What was given (or the part of it that is wrong); quoted at bearable length.
     expected : str
         What would have been accepted.
     """
 
     def __init__(self, name: str, got: object, expected: str):
-        super().__init__(f"{name}: got {got}, expected {expected}")
+        super().__init__(f"{name}: got {quoted(got)}, expected {expected}")
         self.name = name
         self.got = got
         self.expected = expected
@@ -33,6 +42,10 @@ class URDFError(CrispIKError, ValueError):
 
 class DatasetError(CrispIKError, ValueError):
     """A data file or a set of samples cannot be used; the message names the row, column or field."""
+
+
+class ResourceError(CrispIKError, RuntimeError):
+    """Something would not fit into memory or on the disk, or could not be written: refused before any work."""
 
 
 class RegressionError(CrispIKError, ArithmeticError):

@@ -14,6 +14,8 @@ from crisp_ik_ros.transforms import Array, make_pose, matrix_from_euler
 # frame: their (0, 0.044, -0.45) and (0, 0.044, -0.55) [m].
 SPIRAL_CENTER = (0.0, 0.45, 0.044)
 CIRCLE_CENTER = (0.0, 0.55, 0.044)
+# Farther than any arm goes, so that sums stay finite [m].
+LARGEST = 1e6
 
 
 def spiral(
@@ -44,7 +46,7 @@ def spiral(
     -------
     (points, 4, 4)
     """
-    _check(radius, points)
+    _check(radius, yaw, points)
     angle = np.linspace(0.0, 2.0 * np.pi * turns, points)
     half = points // 2
     along = np.concatenate([np.linspace(0.5, -0.5, half), np.linspace(-0.5, 0.5, points - half)]) * height
@@ -53,14 +55,14 @@ def spiral(
 
 def circle(center: ArrayLike = CIRCLE_CENTER, radius: float = 0.03, yaw: float = 0.0, points: int = 200) -> Array:
     """Circle in a plane parallel to the base frame's x-z plane (the paper's C), as poses (points, 4, 4)."""
-    _check(radius, points)
+    _check(radius, yaw, points)
     angle = np.linspace(0.0, 2.0 * np.pi, points)
     return _path(center, radius * np.cos(angle), np.zeros(points), radius * np.sin(angle), yaw)
 
 
 def eight(center: ArrayLike, radius: float, yaw: float = 0.0, points: int = 200) -> Array:
     """Figure of eight in a plane parallel to the base frame's x-y plane, as poses (points, 4, 4)."""
-    _check(radius, points)
+    _check(radius, yaw, points)
     angle = np.linspace(0.0, 2.0 * np.pi, points)
     position = np.asarray(center, dtype=float) + np.column_stack(
         [radius * np.sin(angle) * np.cos(angle), radius * np.sin(angle), np.zeros(points)]
@@ -97,8 +99,10 @@ def _path(center: ArrayLike, x: Array, y: Array, z: Array, yaw: float) -> Array:
     return make_pose(position, np.broadcast_to(tool_orientation(yaw), (len(position), 3, 3)))
 
 
-def _check(radius: float, points: int) -> None:
-    if not (np.isfinite(radius) and radius > 0.0):
-        raise InvalidInputError("radius", radius, "a positive number of metres")
+def _check(radius: float, yaw: float, points: int) -> None:
+    if not 0.0 < radius <= LARGEST:
+        raise InvalidInputError("radius", radius, f"a positive number of metres, at most {LARGEST:g}")
+    if not np.isfinite(yaw):
+        raise InvalidInputError("yaw", yaw, "a finite number of radians")
     if points < 2:
         raise InvalidInputError("points", points, "at least 2")

@@ -49,6 +49,7 @@ def _action(spec: NodeSpec) -> Node:
         parameters=[*parameters, spec.parameters] if spec.parameters else parameters,
         remappings=list(spec.remappings),
         arguments=list(spec.arguments),
+        ros_arguments=spec.ros_arguments or None,
         output="screen",
         on_exit=[Shutdown(reason=f"{spec.name} has ended")] if spec.required else None,
     )

@@ -209,3 +209,102 @@ def test_a_learned_kinematics_is_described_with_its_error_and_its_warnings(panda
     assert text.startswith("mine.npz: LearnedKinematics, 12 samples, ") and "on held-out samples" in text
     assert warnings_of(model) == model.warnings_ and any("few" in warning for warning in model.warnings_)
     assert warnings_of(ModelBasedIK(panda)) == ()
+
+
+def broken(answerer, monkeypatch, configuration):
+    """Let the estimator call any configuration a success."""
+    solve, solve_path = answerer.estimator.solve, answerer.estimator.solve_path
+
+    def path(*arguments):
+        result = solve_path(*arguments)
+        # Of the second pose; those behind it may come in another go.
+        result.configurations[1:2] = configuration
+        return result
+
+    monkeypatch.setattr(
+        answerer.estimator, "solve", lambda *arguments: solve(*arguments)._replace(configuration=configuration)
+    )
+    monkeypatch.setattr(answerer.estimator, "solve_path", path)
+
+
+@pytest.mark.parametrize("fault", ["NaN", "outside"])
+def test_nothing_leaves_that_is_not_within_the_limits_whatever_the_estimator_says(panda, answerer, monkeypatch, fault):
+    configuration = panda.rest.copy()
+    configuration[2] = np.nan if fault == "NaN" else panda.upper[2] + 1e-6
+    broken(answerer, monkeypatch, configuration)
+    answer = answerer.answer(target_of(panda, panda.rest), Seed())
+    assert answer.code == ErrorCode.FAILURE and answer.configuration is None and "not passed on" in answer.message
+    path = answerer.answer_path(path_of(panda, 3), Seed(), timeout=60.0)
+    assert path.codes.tolist() == [ErrorCode.SUCCESS, ErrorCode.FAILURE, ErrorCode.SUCCESS]
+    assert path.solved == 1 and path.message.startswith("poses[1]: the solution found is not within")
+
+
+def test_a_timeout_is_held_to_the_longest_and_the_time_waited_comes_off_it(panda, monkeypatch):
+    answerer = Answerer(ModelBasedIK(panda), default_timeout=0.5, longest_timeout=2.0)
+    limits = []
+    solve = answerer.estimator.solve
+    monkeypatch.setattr(
+        answerer.estimator, "solve", lambda pose, seed, limit: limits.append(limit) or solve(pose, seed, limit)
+    )
+    target = target_of(panda, panda.rest)
+    for timeout, waited, at_most in ((0.0, 0.0, np.inf), (1e9, 0.5, np.inf), (1.0, 7.0, np.inf), (1.0, 0.0, 0.01)):
+        answerer.answer(target, Seed(), "", timeout, waited, at_most)
+    assert limits == [0.5, 1.5, 0.005, 0.01]
+
+
+def test_a_search_that_was_cut_short_is_unfinished_and_one_that_is_over_is_not(panda, answerer):
+    hard = Target((0.0, 0.0, 0.05), (1.0, 0.0, 0.0, 0.0))
+    assert answerer.answer(hard, Seed(), timeout=0.3, at_most=0.01).unfinished
+    assert not answerer.answer(hard, Seed(), timeout=0.02).unfinished
+    # Out of reach: more time would not help.
+    assert not answerer.answer(Target((0.0, 9.0, 0.0), (0.0, 0.0, 0.0, 1.0)), Seed(), at_most=0.01).unfinished
+
+
+def test_a_path_too_long_is_refused_and_its_answer_is_short(panda):
+    answerer = Answerer(ModelBasedIK(panda), 0.5, longest_path=10)
+    path = answerer.answer_path(path_of(panda, 11), Seed())
+    assert path.code == ErrorCode.FAILURE and "got 11" in path.message and "longest_path" in path.message
+    assert len(path.codes) == 0 and answerer.answer_path(path_of(panda, 10), Seed()).fraction == 1.0
+
+
+def test_a_throttle_lets_one_line_through_and_counts_the_others(monkeypatch):
+    from crisp_ik_ros.nodes import statistics
+
+    clock, said = [10.0], []
+    monkeypatch.setattr(statistics.time, "monotonic", lambda: clock[0])
+    throttle = statistics.Throttle(said.append)
+    for step in (0.0, 0.4, 0.4, 0.4):
+        clock[0] += step
+        throttle("ill")
+    assert said == ["ill", "ill (2 more since the last of these)"]
+
+
+def test_a_worker_takes_jobs_in_turn_refuses_too_many_and_hands_back_what_they_raise():
+    import threading
+
+    from crisp_ik_ros.nodes.worker import Worker
+
+    worker, order, results, gate = Worker(most=2), [], [], threading.Event()
+
+    def steps(name, count):
+        gate.wait(10.0)
+        for _ in range(count):
+            order.append(name)
+            yield
+        return name
+
+    def failing():
+        raise ArithmeticError("no")
+        yield
+
+    over = threading.Event()
+    assert worker.submit(steps("long", 5), lambda result, error: (results.append((result, error)), over.set()))
+    assert worker.submit(steps("short", 1), lambda result, error: results.append((result, error)))
+    assert not worker.submit(steps("third", 1), print) and len(worker) == 2
+    gate.set()
+    assert over.wait(10.0) and results == [("short", None), ("long", None)]
+    assert order[:3] == ["long", "short", "long"]
+    over.clear()
+    worker.submit(failing(), lambda result, error: (results.append((result, error)), over.set()))
+    assert over.wait(10.0) and isinstance(results[-1][1], ArithmeticError)
+    assert worker.stop(10.0) and not worker.submit(failing(), print)

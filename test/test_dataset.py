@@ -78,7 +78,7 @@ def test_failed_save_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(OSError, match="No space"):
+    with pytest.raises(DatasetError, match="No space"):
         random_dataset(6).save(path)
     monkeypatch.undo()
     assert len(Dataset.load(path)) == 5

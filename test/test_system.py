@@ -95,6 +95,7 @@ def test_texts_become_arguments():
         ("joint_bias_deg", "90"),
         ("joint_bias_deg", "nan"),
         ("model", ""),
+        ("log_level", "loud"),
         ("speed", "3"),
     ],
 )
@@ -130,6 +131,15 @@ def test_a_command_line_carries_all_of_a_node():
     assert command[:3] == [sys.executable, "-m", "crisp_ik_ros.nodes.ik_service"]
     assert "compute_ik:=ik" in command and "__node:=ik_service" in command
     assert json.loads(command[-1].partition(":=")[2]).endswith("a b.npz")
+
+
+def test_the_log_level_is_for_the_nodes_of_this_package_only():
+    nodes = system(log_level="debug", robot_state_publisher=True)
+    for name in ("panda_sim", "ik_service", "trajectory_follower"):
+        command = command_of(nodes[name])
+        assert command[command.index("--log-level") + 1] == "debug"
+        assert command.index("--log-level") > command.index("--ros-args")
+    assert not nodes["robot_state_publisher"].log_level
 
 
 def test_a_package_that_is_missing_is_named():

@@ -296,7 +296,7 @@ def test_a_tip_without_a_fixed_joint_is_left_out_of_the_urdf_and_said(tmp_path):
 
 def test_a_urdf_that_cannot_be_written_is_said(learned, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CrispIKError, match="cannot be written"):
+    with pytest.raises(CrispIKError, match="cannot write"):
         write_corrected_urdf(learned, panda_urdf_path(), tmp_path / "file" / "c.urdf")
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from crisp_ik_ros.archives import Archive, open_archive
 from crisp_ik_ros.datasets.fields import Distance, Fields
 from crisp_ik_ros.datasets.memory_map import map_array
 from crisp_ik_ros.errors import DatasetError
@@ -16,24 +15,17 @@ from crisp_ik_ros.errors import DatasetError
 # Full poses alone, and everything else.
 PLAIN_VERSION, VERSION = 1, 2
 OPTIONAL = ("kinds", "groups", "group_names", "noise", "distance_groups", "distance_values")
-# What NumPy, zipfile and zlib raise on archives that are damaged or made to harm.
-UNREADABLE = (
-    ValueError,
-    TypeError,
-    OSError,
-    KeyError,
-    EOFError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
+# More samples than anyone has: 16 TiB of file.
+LARGEST = 1 << 44
+# Joints and groups, and letters of their names, beyond those of any robot.
+MOST_JOINTS, MOST_GROUPS, LONGEST_NAME = 1000, 1_000_000, 1000
+# Kinds of types that numbers have in NumPy.
+NUMBERS = "fiub"
+REMEDY = "map it into memory (--memory-map, memory_map=True), or use fewer samples"
 
 
-def write_archive(path: Path, fields: Fields) -> None:
-    """Write fields to an archive; equal fields give equal bytes, and full poses alone those of version 1."""
+def write_archive(stream: BinaryIO, fields: Fields) -> None:
+    """Write fields as an archive; equal fields give equal bytes, and full poses alone those of version 1."""
     arrays = {
         "version": np.array(PLAIN_VERSION if fields.plain else VERSION),
         "joint_names": np.array(fields.joint_names),
@@ -50,8 +42,7 @@ def write_archive(path: Path, fields: Fields) -> None:
         index = fields.group_names.index
         arrays["distance_groups"] = np.array([(index(d.first), index(d.second)) for d in fields.distances])
         arrays["distance_values"] = np.array([(d.length, d.sd) for d in fields.distances])
-    with path.open("wb") as stream:
-        np.savez(stream, **arrays)  # type: ignore[arg-type]
+    np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
 def read_archive(path: Path, memory_map: bool = False) -> Fields:
@@ -62,29 +53,29 @@ def read_archive(path: Path, memory_map: bool = False) -> Fields:
     DatasetError
         When the file is damaged or holds something else.
     """
-    try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DatasetError(f"{path} is one array and no dataset")
-            missing = {"version", "joint_names", "configurations", "poses"} - set(archive.files)
-            if missing:
-                raise DatasetError(f"{path} is no dataset: it lacks {', '.join(sorted(missing))}")
-            version = int(archive["version"])
-            if version not in (PLAIN_VERSION, VERSION):
-                raise DatasetError(f"{path} has format version {version}, expected {PLAIN_VERSION} or {VERSION}")
-            names = tuple(str(name) for name in archive["joint_names"])
-            if memory_map:
-                configurations, poses = map_array(path, "configurations"), map_array(path, "poses")
-            else:
-                configurations, poses = archive["configurations"], archive["poses"]
-            if version == PLAIN_VERSION:
-                return Fields(names, configurations, poses)
-            held = {name: archive[name] for name in archive.files if name in OPTIONAL}
-    except UNREADABLE as error:
-        if isinstance(error, DatasetError):
-            raise
-        raise DatasetError(f"{path} cannot be read as a dataset: {error}") from error
-    group_names = tuple(map(str, held["group_names"].ravel())) if "group_names" in held else ()
+    with open_archive(path, LARGEST, DatasetError, "dataset") as archive:
+        archive.require(("version", "joint_names", "configurations", "poses"), "dataset")
+        if archive.claim("version").shape != ():
+            raise DatasetError(f"{path} cannot be read as a dataset: field 'version' is no single number")
+        version = int(archive.read("version"))
+        if version not in (PLAIN_VERSION, VERSION):
+            raise DatasetError(f"{path} has format version {version}, expected {PLAIN_VERSION} or {VERSION}")
+        names = _names(archive, "joint_names", MOST_JOINTS)
+        optional = [name for name in OPTIONAL if name in archive.names and version != PLAIN_VERSION]
+        for name in ("configurations", "poses", *optional):
+            kind = archive.claim(name).dtype
+            if kind.kind not in NUMBERS and name not in ("group_names", "distance_values"):
+                raise DatasetError(f"{path}: field {name!r} holds {kind}, expected numbers")
+        if memory_map:
+            configurations, poses = map_array(archive, "configurations"), map_array(archive, "poses")
+            archive.check_memory(optional, "split it")
+        else:
+            archive.check_memory(["configurations", "poses", *optional], REMEDY)
+            configurations, poses = archive.read("configurations"), archive.read("poses")
+        if version == PLAIN_VERSION:
+            return Fields(names, configurations, poses)
+        group_names = _names(archive, "group_names", MOST_GROUPS) if "group_names" in optional else ()
+        held = {name: archive.read(name) for name in optional if name != "group_names"}
     return Fields(
         names,
         configurations,
@@ -95,6 +86,18 @@ def read_archive(path: Path, memory_map: bool = False) -> Fields:
         _distances(path, held, group_names),
         held.get("noise"),
     )
+
+
+def _names(archive: Archive, name: str, most: int) -> tuple[str, ...]:
+    """Names of joints or groups, once their number and length are known to be possible."""
+    shape, dtype = archive.claim(name)[:2]
+    count, letters = int(np.prod(shape, dtype=float)), dtype.itemsize // 4
+    if dtype.kind != "U" or len(shape) != 1 or count > most or (count and letters > LONGEST_NAME):
+        raise DatasetError(
+            f"{archive.path}: field {name!r} holds {dtype} of shape {shape}, expected a row of at most "
+            f"{most} names of at most {LONGEST_NAME} letters"
+        )
+    return tuple(map(str, archive.read(name).ravel()))
 
 
 def _distances(path: Path, held: dict[str, Any], group_names: tuple[str, ...]) -> tuple[Distance, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from crisp_ik_ros.datasets.fields import POSE, POSITION, SAME_POINT, Distance, Fields
 from crisp_ik_ros.datasets.units import check_units
 from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.files import open_file, readable, shortened
+from crisp_ik_ros.memory import check_memory
 from crisp_ik_ros.transforms import (
     QUATERNION_NORM_TOLERANCE,
     Array,
@@ -27,6 +30,8 @@ POSE_COLUMNS = POSITION_COLUMNS + QUATERNION_COLUMNS
 NOISE_COLUMNS = ("position_noise", "orientation_noise")
 GROUP_COLUMN = "group"
 KNOWN_COLUMNS = (*POSE_COLUMNS, GROUP_COLUMN, *NOISE_COLUMNS)
+# Beyond any table: bytes of the file and of a line, and columns. A table takes so many times its size as memory.
+LARGEST, LONGEST_LINE, MOST_COLUMNS, MEMORY_FACTOR = 1 << 36, 1 << 20, 2000, 8.0
 # A comment that begins so says how far the points of two groups are from each other.
 DISTANCE = "distance"
 
@@ -96,7 +101,7 @@ def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
     )
 
 
-def write_csv(path: Path, fields: Fields) -> None:
+def write_csv(stream: BinaryIO, fields: Fields) -> None:
     """Write samples as ``read_csv`` reads them, with digits enough to give back the same numbers."""
     clash = [name for name in fields.joint_names if name in KNOWN_COLUMNS or not _is_column(name)]
     if clash:
@@ -119,7 +124,7 @@ def write_csv(path: Path, fields: Fields) -> None:
         f"# {DISTANCE}, {d.first}, {d.second}, {d.length:.17g}, {d.sd:.17g}\n" for d in fields.distances
     )
     if fields.plain:
-        np.savetxt(path, rows, fmt="%.17g", delimiter=",", header=",".join(header), comments="")
+        np.savetxt(stream, rows, fmt="%.17g", delimiter=",", header=",".join(header), comments="")
         return
     cells = [["" if np.isnan(value) else f"{value:.17g}" for value in row] for row in rows]
     if fields.groups is not None:
@@ -127,7 +132,7 @@ def write_csv(path: Path, fields: Fields) -> None:
         names = [*fields.group_names, ""]
         for row, group in zip(cells, fields.groups, strict=True):
             row.append(names[group])
-    path.write_text(distances + "".join(",".join(row) + "\n" for row in (header, *cells)), encoding="utf-8")
+    stream.write((distances + "".join(",".join(row) + "\n" for row in (header, *cells))).encode())
 
 
 def read_lines(path: Path) -> tuple[list[Line], list[Line]]:
@@ -138,22 +143,38 @@ def read_lines(path: Path) -> tuple[list[Line], list[Line]]:
     DatasetError
         When the file cannot be read as text.
     """
-    try:
-        # Spreadsheets write a byte order mark, which is no part of the first name.
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path} is not text in UTF-8: {error}") from error
-    except OSError as error:
-        raise DatasetError(f"{path} cannot be read: {error}") from error
     lines, comments = [], []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(_text_lines(path), 1):
         cells = _cells(line.strip())
+        if len(cells) > MOST_COLUMNS:
+            raise DatasetError(f"{path}: line {number} has {len(cells)} cells, expected at most {MOST_COLUMNS}")
         if cells[0].startswith("#"):
             # Spreadsheets put a cell with blanks in quotation marks, its # included.
             comments.append(Line(number, [cells[0][1:].strip(), *cells[1:]]))
         elif cells != [""]:
             lines.append(Line(number, cells))
     return lines, comments
+
+
+def _text_lines(path: Path) -> Iterator[str]:
+    """Lines of a text file, none of them longer than any of a table."""
+    with open_file(path, LARGEST, DatasetError, "table") as stream:
+        size = stream.seek(0, io.SEEK_END)
+        stream.seek(0)
+        check_memory(MEMORY_FACTOR * size, DatasetError, f"{path}, read as text,", "save it as .npz")
+        number = 1
+        while part := stream.readline(LONGEST_LINE + 1):
+            if len(part) > LONGEST_LINE:
+                raise DatasetError(f"{path}: line {number} has more than {readable(LONGEST_LINE)}; no table's has")
+            try:
+                # Spreadsheets write a byte order mark, which is no part of the first name.
+                text = part.decode("utf-8-sig" if number == 1 else "utf-8")
+            except UnicodeDecodeError as error:
+                raise DatasetError(f"{path}: line {number} is not text in UTF-8: {error.reason}") from error
+            # Lines may end in other ways than with a line feed.
+            found = text.splitlines()
+            number += len(found)
+            yield from found
 
 
 def number_in(cell: str) -> float | None:
@@ -209,12 +230,12 @@ class _Table:
             raise DatasetError(f"{path}: columns are separated by semicolons; expected commas")
         if missing or not self.joint_names or "" in header or len(set(header)) != len(header):
             lack = f" lacks {', '.join(missing)};" if missing else ";"
-            raise DatasetError(f"{path}: header {', '.join(header)}{lack} {expected}")
+            raise DatasetError(f"{path}: header {shortened(', '.join(header))}{lack} {expected}")
         for number, line in enumerate(self._lines):
             if len(line.cells) != len(header):
                 raise DatasetError(
-                    f"{self.where(number)} has {len(line.cells)} cells, {','.join(line.cells)!r}; expected "
-                    f"{len(header)}: {', '.join(header)}"
+                    f"{self.where(number)} has {len(line.cells)} cells, {shortened(','.join(line.cells))!r}; "
+                    f"expected {len(header)}: {shortened(', '.join(header))}"
                 )
         columns = zip(*(line.cells for line in self._lines), strict=True)
         self._columns = dict(zip(header, columns if self._lines else [()] * len(header), strict=True))
@@ -231,7 +252,7 @@ class _Table:
         values = [number_in(cell) if cell or empty is None else empty for cell in cells]
         if None in values:
             sample = values.index(None)
-            got = f"column {name} holds {cells[sample]!r}" if cells[sample] else f"column {name} is empty"
+            got = f"column {name} holds {shortened(cells[sample])!r}" if cells[sample] else f"column {name} is empty"
             raise DatasetError(f"{self.where(sample)}: {got}; expected a number")
         result = np.array(values, dtype=float)
         for sample in np.flatnonzero(~np.isfinite(result)).tolist():
@@ -273,8 +294,8 @@ def _distances(path: Path, comments: Sequence[Line]) -> tuple[Distance, ...]:
         values = [value for cell in cells[3:] if (value := number_in(cell)) is not None]
         if len(values) not in (1, 2) or len(values) != len(cells) - 3:
             raise DatasetError(
-                f"{path}: line {number} is # {', '.join(cells)}; expected # distance, group, group, length [m] and, "
-                "if known, its deviation [m]"
+                f"{path}: line {number} is # {shortened(', '.join(cells))}; expected # distance, group, group, "
+                "length [m] and, if known, its deviation [m]"
             )
         result.append(Distance(cells[1], cells[2], *values))
     return tuple(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from crisp_ik_ros.datasets.fields import (
 from crisp_ik_ros.datasets.partial import position_fields, same_point_fields
 from crisp_ik_ros.datasets.sharing import share
 from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.files import replacing
 
 __all__ = ["POSE", "POSITION", "SAME_POINT", "Dataset", "Distance"]
 
@@ -256,15 +256,16 @@ class Dataset:
         return np.isin(locations, list(wanted))
 
     def save(self, path: str | Path) -> None:
-        """Write to ``path``: .csv (columns as in ``read_csv``), else .npz. Equal datasets give equal bytes."""
+        """Write to ``path``: .csv (columns as in ``read_csv``), else .npz. Equal datasets give equal bytes.
+
+        Raises
+        ------
+        DatasetError
+            When the file cannot be written; one that was there before still is.
+        """
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        try:
-            (write_csv if path.suffix == ".csv" else write_archive)(temporary, self._fields)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path, DatasetError, "samples") as stream:
+            (write_csv if path.suffix == ".csv" else write_archive)(stream, self._fields)
 
     @classmethod
     def load(

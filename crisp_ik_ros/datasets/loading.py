@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ STORAGE_FILES = {".mcap", ".db3"}
 
 def load_dataset(path: Path, memory_map: bool, joint_names: Sequence[str] | None, **options: Any) -> Dataset:
     """As ``Dataset.load``."""
-    if not path.exists():
+    if not os.path.exists(path):
         raise DatasetError(f"no data file at {path}")
     if path.is_dir():
         if memory_map:

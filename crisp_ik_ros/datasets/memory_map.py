@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-from pathlib import Path
-
 import numpy as np
 
+from crisp_ik_ros.archives import Archive
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.transforms import Array
 
@@ -14,8 +12,8 @@ from crisp_ik_ros.transforms import Array
 LOCAL_HEADER, LENGTHS = 30, slice(26, 30)
 
 
-def map_array(path: Path, name: str) -> Array:
-    """Array of this name in a .npz file, mapped read-only; its numbers need not be aligned in memory.
+def map_array(archive: Archive, name: str) -> Array:
+    """Array of this name in an archive, mapped read-only; its numbers need not be aligned in memory.
 
     ``numpy.load`` maps .npy files only. A member of a zip archive that is stored as it is can be mapped too, from where
     its bytes begin.
@@ -25,20 +23,13 @@ def map_array(path: Path, name: str) -> Array:
     DatasetError
         When it is compressed, not in C order, of another type than float64, or the file is shorter than it claims.
     """
-    with zipfile.ZipFile(path) as archive:
-        info = archive.getinfo(f"{name}.npy")
-        if info.compress_type != zipfile.ZIP_STORED:
-            raise DatasetError(f"{path}: field {name!r} is compressed and cannot be mapped; load it and save it again")
-        with archive.open(info) as member:
-            version = np.lib.format.read_magic(member)  # type: ignore[arg-type]
-            read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            shape, fortran, dtype = read(member)  # type: ignore[arg-type]
-            inner = member.tell()
+    path = archive.path
+    if archive.compressed(name):
+        raise DatasetError(f"{path}: field {name!r} is compressed and cannot be mapped; load it and save it again")
+    shape, dtype, fortran, inner = archive.claim(name)
     if fortran or dtype != np.dtype("<f8"):
         raise DatasetError(f"{path}: field {name!r} is not float64 in C order and cannot be mapped; load and save it")
-    with path.open("rb") as stream:
-        stream.seek(info.header_offset)
-        header = stream.read(LOCAL_HEADER)
+    header = archive.bytes_at(archive.offset(name), LOCAL_HEADER)
     lengths = np.frombuffer(header[LENGTHS], dtype="<u2")
-    offset = info.header_offset + LOCAL_HEADER + int(lengths.sum()) + inner
+    offset = archive.offset(name) + LOCAL_HEADER + int(lengths.sum()) + inner
     return np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape)

@@ -12,11 +12,14 @@ from crisp_ik_ros.datasets.csv import number_in, read_lines
 from crisp_ik_ros.datasets.dataset import Dataset, Distance
 from crisp_ik_ros.datasets.units import check_units
 from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.files import shortened
 from crisp_ik_ros.transforms import Array
 
 # A file of this name says the distances between points.
 DISTANCES_FILE = "distances.csv"
 DISTANCE_COLUMNS = ("first", "second", "length_m", "sd_m")
+# More points nobody measures.
+MOST_FILES = 100_000
 # The two points of a location that ``distance`` is between.
 PAIR = ("hole_0", "hole_1")
 
@@ -57,6 +60,8 @@ def read_point_folder(
     here = path.resolve().name
     files = {f"{here}/{file.stem}": file for file in sorted(path.glob("*.csv")) if file.name != DISTANCES_FILE}
     files |= {f"{file.parent.name}/{file.stem}": file for file in sorted(path.glob("*/*.csv"))}
+    if len(files) > MOST_FILES:
+        raise DatasetError(f"{path} holds {len(files)} .csv files, expected at most {MOST_FILES}")
     if not files:
         raise DatasetError(
             f"{path} is no recording (it has no metadata.yaml) and holds no .csv or LOCATION/*.csv files"
@@ -96,8 +101,8 @@ def _read_points(path: Path, joint_names: Sequence[str]) -> Array:
             value = number_in(cell)
             if value is None or not np.isfinite(value):
                 raise DatasetError(
-                    f"{path}: line {number}, column {column} ({name}) holds {cell!r}; expected a finite number, and no "
-                    "header line"
+                    f"{path}: line {number}, column {column} ({name}) holds {shortened(cell)!r}; expected a finite "
+                    "number, and no header line"
                 )
             rows[row, column] = value
     check_units(str(path), joint_names, rows)
@@ -108,11 +113,15 @@ def _read_distances(path: Path) -> list[Distance]:
     lines, _ = read_lines(path)
     wanted = f"expected a header line {','.join(DISTANCE_COLUMNS)}, of which the last may be missing"
     if not lines or tuple(lines[0].cells) not in (DISTANCE_COLUMNS, DISTANCE_COLUMNS[:3]):
-        raise DatasetError(f"{path} begins with {', '.join(lines[0].cells) if lines else 'nothing'}; {wanted}")
+        raise DatasetError(
+            f"{path} begins with {shortened(', '.join(lines[0].cells)) if lines else 'nothing'}; {wanted}"
+        )
     result = []
     for number, cells in lines[1:]:
         values = [value for cell in cells[2:] if (value := number_in(cell)) is not None]
         if len(cells) != len(lines[0].cells) or len(values) != len(cells) - 2:
-            raise DatasetError(f"{path}: line {number} is {', '.join(cells)}; expected two groups and lengths [m]")
+            raise DatasetError(
+                f"{path}: line {number} is {shortened(', '.join(cells))}; expected two groups and lengths [m]"
+            )
         result.append(Distance(cells[0], cells[1], *values))
     return result

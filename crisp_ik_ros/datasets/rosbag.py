@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.rosbag2 import Reader
+from rosbags.rosbag2 import Reader, storage_mcap
+from rosbags.rosbag2 import reader as reader_module
 from rosbags.typesys import Stores, get_typestore
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.matching import FEWEST, match_stops
+from crisp_ik_ros.datasets.recording_guard import METADATA, bounded_unpacking, check_recording
 from crisp_ik_ros.datasets.series import Series
 from crisp_ik_ros.errors import CrispIKError, DatasetError
+from crisp_ik_ros.files import shortened
 from crisp_ik_ros.transforms import QUATERNION_NORM_TOLERANCE, make_pose, matrix_from_quaternion
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
@@ -184,8 +187,10 @@ def _read(
     types = get_typestore(Stores.LATEST)
     joints = _Joints(joint_topic)
     tools: dict[tuple[str, str], _Tool] = {}
+    storage = _storage(path)
+    most = check_recording(*_files(storage))
     try:
-        with Reader(_storage(path)) as reader:
+        with bounded_unpacking(most, reader_module, storage_mcap), Reader(storage) as reader:
             topics = {connection.topic: connection.msgtype for connection in reader.connections}
             wanted = [
                 connection
@@ -203,7 +208,8 @@ def _read(
                     _add(tools, connection.topic, measurement, recorded)
     except Exception as error:
         # A damaged file makes the libraries that read it raise whatever they come upon.
-        raise DatasetError(f"it cannot be read as a rosbag2 recording: {error or type(error).__name__}") from error
+        said = shortened(str(error) or type(error).__name__, 500)
+        raise DatasetError(f"it cannot be read as a rosbag2 recording: {said}") from error
     return joints, tools, topics
 
 
@@ -250,7 +256,16 @@ def _chosen(
 def _storage(path: Path) -> Path:
     """What to open: a folder without metadata, of a recording that was cut short, holds its messages all the same."""
     files = _storage_files(path) if path.is_dir() else []
-    return files[0] if len(files) == 1 and not (path / "metadata.yaml").is_file() else path
+    return files[0] if len(files) == 1 and not (path / METADATA).exists() else path
+
+
+def _files(path: Path) -> tuple[Path | None, list[Path]]:
+    """Folder of a recording that describes itself there, and its files."""
+    if not path.is_dir():
+        return None, [path]
+    # Compressed files end otherwise, in .zstd.
+    files = sorted(file for file in path.iterdir() if set(file.suffixes) & set(STORAGE_FILES))
+    return (path if (path / METADATA).exists() else None), files
 
 
 def _storage_files(path: Path) -> list[Path]:

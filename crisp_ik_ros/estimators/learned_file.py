@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crisp_ik_ros.archives import Archive
+from crisp_ik_ros.estimators.header_fields import count, counts, number, numbers, texts
 from crisp_ik_ros.estimators.identification.findings import describe
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import SAMPLES, Uncertainty
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
-from crisp_ik_ros.estimators.model_archive import read_arrays, refusing_wrong_headers, robot_header, robot_of_header
+from crisp_ik_ros.estimators.model_archive import (
+    LARGEST_VALUE,
+    check_robot,
+    read_arrays,
+    refusing_wrong_headers,
+    robot_header,
+    robot_of_header,
+    summary_of,
+    training_of,
+    validation_of,
+)
+from crisp_ik_ros.files import shortened
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_MASS
 from crisp_ik_ros.transforms import Array, check_pose
 
 HYPERPARAMETERS = (
@@ -81,51 +94,58 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
     return header, arrays
 
 
-def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -> LearnedKinematics:
-    """Model that a header and the arrays beside it describe.
+def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel | None) -> LearnedKinematics:
+    """Model that a header and the arrays beside it describe, for a robot where one is given.
 
     Raises
     ------
     ModelFileError
-        When they do not fit together.
+        When they do not fit together, or it is another robot's.
     """
+    path = archive.path
     with refusing_wrong_headers(path):
-        masses, centers = (np.array(header[name], dtype=float) for name in ("masses", "mass_centers"))
+        dof = len(header["robot"]["joint_names"])
+        masses, centers = numbers(header, "masses", (dof,)), numbers(header, "mass_centers", (dof, 3))
+        if masses.min() < 0.0 or masses.max() > LARGEST_MASS or np.abs(centers).max() > LARGEST_LENGTH:
+            raise ValueError(f"masses of {masses.min():g} to {masses.max():g} kg, or their centers, cannot be")
         robot = robot_of_header(header["robot"], path, masses, centers)
-        if masses.shape != (robot.dof,) or centers.shape != (robot.dof, 3):
-            raise ValueError(f"masses of shape {masses.shape}, {centers.shape}")
+        check_robot(path, robot, serving)
         values = {name: header["hyperparameters"][name] for name in HYPERPARAMETERS}
         priors = Priors(**header["priors"])
+        if not isinstance(priors.adapt, bool):
+            raise TypeError(f"priors: adapt is {shortened(repr(priors.adapt))}, expected true or false")
         estimator = LearnedKinematics(
             robot, priors=priors, length_scales=header["length_scales"], gravity=header["gravity"], **values
         )
         estimator._check_hyperparameters()
-        frame, tool = (check_pose(header[name], name) for name in ("frame", "tool"))
-        factor, misfit, amid = (float(header[name]) for name in ("error_factor", "misfit", "amid"))
-        count = int(header["kernel_centers"])
-        if not (0 <= count <= LARGEST_CENTERS and 0.0 < factor < np.inf and 0.0 <= misfit < np.inf and amid >= 0.0):
-            raise ValueError(f"kernel_centers {count}, error_factor {factor}, misfit {misfit}, amid {amid}")
-        length_scale = float(header["length_scale"]) if count else 1.0
-        noise = tuple(float(value) for value in header["noise"])
-        if not 0.0 < length_scale < np.inf or len(noise) != 2 or not all(0.0 <= value < np.inf for value in noise):
-            raise ValueError(f"length_scale {length_scale}, noise {noise}")
-        chain = {name: np.array(values, dtype=float) for name, values in header["gravity_acts_on"].items()}
-        if {name: values.shape for name, values in chain.items()} != {
-            "rotations": (robot.dof + 1, 3, 3),
-            "translations": (robot.dof + 1, 3),
-        }:
+        frame, tool = (check_pose(numbers(header, name, (4, 4)), name) for name in ("frame", "tool"))
+        factor = number(header, "error_factor", np.finfo(float).tiny, LARGEST_VALUE)
+        misfit = number(header, "misfit", 0.0, LARGEST_VALUE)
+        # Infinite where nothing is known: then no sample is near anything.
+        amid = np.inf if header["amid"] == np.inf else number(header, "amid", 0.0)
+        terms = count(header, "kernel_centers", 0, LARGEST_CENTERS)
+        length_scale = number(header, "length_scale", 1e-9, LARGEST_VALUE) if terms else 1.0
+        noise = tuple(numbers(header, "noise", (2,)).tolist())
+        if min(noise) < 0.0:
+            raise ValueError(f"noise {noise}")
+        links = robot.dof + 1
+        chain = {
+            "rotations": numbers(header["gravity_acts_on"], "rotations", (links, 3, 3)),
+            "translations": numbers(header["gravity_acts_on"], "translations", (links, 3)),
+        }
+        if max(np.abs(part).max() for part in chain.values()) > LARGEST_LENGTH:
             raise ValueError("gravity_acts_on is no chain of this robot")
         plain = Layout(robot, estimator.harmonics, robot.bodies(estimator.gravity)._replace(**chain))
-        size = plain.parametric + robot.dof * count
+        size = plain.parametric + robot.dof * terms
         expected = {
             "parameters": (3, size),
             "samples": (size, SAMPLES),
             "measuring": (NUISANCES, SAMPLES),
-            "kernel_features": (2 * robot.dof, count),
-            "kernel_basis": (count, count),
+            "kernel_features": (2 * robot.dof, terms),
+            "kernel_basis": (terms, terms),
         }
-        arrays = read_arrays(archive, expected, path)
-        term = KernelTerm(arrays["kernel_features"], length_scale, arrays["kernel_basis"]) if count else None
+        arrays = read_arrays(archive, expected)
+        term = KernelTerm(arrays["kernel_features"], length_scale, arrays["kernel_basis"]) if terms else None
         layout = Layout(robot, estimator.harmonics, plain.bodies, term)
         parameters = np.ascontiguousarray(arrays["parameters"])
         estimator._take_parameters(layout, parameters[VALUE], frame, tool)
@@ -144,10 +164,9 @@ def read_learned(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])
         estimator.noise_ = noise
-        estimator.evidence_ = dict(header["evidence"])
-        estimator.outliers_ = np.array(header["outliers"], dtype=int)
-        estimator.warnings_ = tuple(str(text) for text in header["warnings"])
-        estimator.samples_ = int(header["training"]["samples"])
-        estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}
-        estimator.validation_ = dict(header["validation"])
+        estimator.evidence_ = summary_of(header, "evidence")
+        estimator.outliers_ = np.array(counts(header, "outliers", 1 << 53), dtype=int)
+        estimator.warnings_ = texts(header, "warnings")
+        estimator.samples_, estimator.training_summary = training_of(header)
+        estimator.validation_ = validation_of(header)
     return estimator

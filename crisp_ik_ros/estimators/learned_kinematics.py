@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
-from crisp_ik_ros.estimators.hyperparameters import check_not_negative, check_positive, check_whole
+from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
 from crisp_ik_ros.estimators.identification.measurements import read_measurements
 from crisp_ik_ros.estimators.identification.parameters import Layout
@@ -30,6 +30,8 @@ from crisp_ik_ros.transforms import Array
 
 # Fewer samples say nothing of an arm.
 FEWEST = 8
+# Periods of periodic errors, and gravity [m/s^2], beyond those of any arm.
+MOST_HARMONICS, STRONGEST_GRAVITY = 100, 1e3
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
 # A kernel term's centers are near from this coverage, and no sample is where the tool's position is known so many times
@@ -266,22 +268,17 @@ class LearnedKinematics(InverseKinematics, RobotModel):
                 raise InvalidInputError(name, repr(getattr(self, name)), "'known' or 'unknown'")
         if self.kernel not in ("auto", "none"):
             raise InvalidInputError("kernel", repr(self.kernel), "'auto' or 'none'")
-        check_whole(0, harmonics=self.harmonics, random_state=self.random_state)
+        check_whole(0, most=MOST_HARMONICS, harmonics=self.harmonics)
         check_whole(1, centers=self.centers)
         check_whole(FEWEST, largest=self.largest)
-        check_positive(
-            position_tolerance=self.position_tolerance,
-            orientation_tolerance=self.orientation_tolerance,
-            timeout=self.timeout,
-        )
-        check_not_negative(null_space_weight=self.null_space_weight)
+        check_answering(self)
         if not len(self.length_scales):
             raise InvalidInputError("length_scales", "none", "at least one")
         for scale in self.length_scales:
             check_positive(length_scales=scale)
         gravity = np.asarray(self.gravity, dtype=float)
-        if gravity.shape != (3,) or not np.isfinite(gravity).all():
-            raise InvalidInputError("gravity", self.gravity, "three finite numbers [m/s^2]")
+        if gravity.shape != (3,) or not (np.abs(gravity) <= STRONGEST_GRAVITY).all():
+            raise InvalidInputError("gravity", self.gravity, f"three numbers up to {STRONGEST_GRAVITY:g} [m/s^2]")
         priors = Priors() if self.priors is None else self.priors
         priors.check()
         return priors

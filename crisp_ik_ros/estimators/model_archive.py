@@ -5,24 +5,29 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import math
-import os
-import zipfile
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from crisp_ik_ros.archives import Archive
 from crisp_ik_ros.errors import CrispIKError, ModelFileError
+from crisp_ik_ros.estimators.header_fields import count, number, numbers, text, vector
+from crisp_ik_ros.files import replacing, shortened
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.robots.urdf import MOVABLE, ChainJoint
-from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_LIMIT, MOST_JOINTS, MOVABLE, ChainJoint
+from crisp_ik_ros.transforms import Array, check_pose
 
 FORMAT, VERSION = "crisp_ik model", 1
 LARGEST_HEADER = 1 << 20
-# 2^28 numbers are 2 GiB: more than any model that answers in time.
-LARGEST_ARRAY = 1 << 28
+# 2 GiB are more than any model has that answers in time.
+LARGEST_MODEL = 1 << 31
+# A larger number is none that was learned, and its square may have no place in float64.
+LARGEST_VALUE = 1e100
+# Lengths of axes may differ from 1 by rounding.
+AXIS_TOLERANCE = 1e-6
 
 
 def write_archive(path: Path, header: dict[str, Any], arrays: Mapping[str, Array]) -> None:
@@ -33,39 +38,28 @@ def write_archive(path: Path, header: dict[str, Any], arrays: Mapping[str, Array
     ModelFileError
         When the file cannot be written.
     """
-    text = json.dumps({"format": FORMAT, "version": VERSION, **header}, indent=1).encode()
-    contents = {"header": np.frombuffer(text, dtype=np.uint8), **arrays}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as stream:
-            np.savez(stream, **contents)  # type: ignore[arg-type]
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ModelFileError(f"cannot write the model to {path}: {error}") from error
-    finally:
-        # Where the folder is no folder there is nothing to remove, and that has been said.
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    described = json.dumps({"format": FORMAT, "version": VERSION, **header}, indent=1).encode()
+    contents = {"header": np.frombuffer(described, dtype=np.uint8), **arrays}
+    with replacing(path, ModelFileError, "model") as stream:
+        np.savez(stream, **contents)  # type: ignore[arg-type]
 
 
-def read_header(archive: zipfile.ZipFile, path: Path) -> dict[str, Any]:
+def read_header(archive: Archive) -> dict[str, Any]:
     """Header of a model, once it is known to be one of this release."""
-    if "header.npy" not in archive.namelist():
-        raise ModelFileError(f"{path} is no crisp_ik model: it lacks header.npy")
-    shape, dtype = _shape(archive, "header", path)
-    if dtype != np.dtype("uint8") or len(shape) != 1 or shape[0] > LARGEST_HEADER:
+    path = archive.path
+    archive.require(["header"], "crisp_ik model")
+    claim = archive.claim("header")
+    if claim.dtype != np.dtype("uint8") or len(claim.shape) != 1 or claim.shape[0] > LARGEST_HEADER:
         raise ModelFileError(
-            f"{path}: field 'header' is {dtype} of shape {shape}, expected at most {LARGEST_HEADER} bytes"
+            f"{path}: field 'header' is {claim.dtype} of shape {claim.shape}, expected at most {LARGEST_HEADER} bytes"
         )
-    with archive.open("header.npy") as stream:
-        header = json.loads(bytes(np.lib.format.read_array(stream, allow_pickle=False)))
+    header = json.loads(bytes(archive.read("header")))
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise ModelFileError(f"{path} is no crisp_ik model: field 'format' is not {FORMAT!r}")
-    if header.get("version") != VERSION:
-        raise ModelFileError(f"{path}: field 'version' is {header.get('version')!r}, this release reads {VERSION}")
+    version = header.get("version")
+    if isinstance(version, bool) or not isinstance(version, int) or version != VERSION:
+        said = shortened(repr(version))
+        raise ModelFileError(f"{path}: field 'version' is {said}, this release reads {VERSION}")
     return header
 
 
@@ -77,41 +71,24 @@ def refusing_wrong_headers(path: Path) -> Iterator[None]:
     except ModelFileError:
         raise
     except (CrispIKError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ModelFileError(f"{path}: the header is incomplete or wrong: {type(error).__name__}: {error}") from error
+        said = shortened(f"{type(error).__name__}: {error}", 500)
+        raise ModelFileError(f"{path}: the header is incomplete or wrong: {said}") from error
 
 
-def read_arrays(archive: zipfile.ZipFile, expected: Mapping[str, tuple[int, ...]], path: Path) -> dict[str, Array]:
-    """Arrays of these names, read once all are known to have the shapes that the header calls for."""
-    missing = {f"{name}.npy" for name in expected} - set(archive.namelist())
-    if missing:
-        raise ModelFileError(f"{path} is no crisp_ik model: it lacks {', '.join(sorted(missing))}")
+def read_arrays(archive: Archive, expected: Mapping[str, tuple[int, ...]]) -> dict[str, Array]:
+    """Arrays of these names, read once all are known to be finite and to have the shapes that the header calls for."""
+    path = archive.path
+    archive.require(expected, "crisp_ik model")
     for name, wanted in expected.items():
-        shape, dtype = _shape(archive, name, path)
+        shape, dtype = archive.claim(name)[:2]
         if dtype != np.dtype("float64") or len(shape) != 2:
             raise ModelFileError(f"{path}: field {name!r} is {dtype} of shape {shape}, expected float64 with two axes")
         if shape != wanted:
             raise ModelFileError(f"{path}: field {name!r} has shape {shape}, the header calls for {wanted}")
-    arrays = {}
     for name in expected:
-        with archive.open(f"{name}.npy") as stream:
-            arrays[name] = np.ascontiguousarray(np.lib.format.read_array(stream, allow_pickle=False))
-        if not np.isfinite(arrays[name]).all():
-            raise ModelFileError(f"{path}: field {name!r} holds values that are not finite")
-    return arrays
-
-
-def _shape(archive: zipfile.ZipFile, name: str, path: Path) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type that an array claims, once the file is known to hold as many bytes."""
-    info = archive.getinfo(f"{name}.npy")
-    with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)  # type: ignore[arg-type]
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, _, dtype = read(stream)  # type: ignore[arg-type]
-        begin = stream.tell()
-    count = math.prod(shape)
-    if count > LARGEST_ARRAY or info.file_size != begin + dtype.itemsize * count:
-        raise ModelFileError(f"{path}: field {name!r} claims shape {shape} but has {info.file_size} bytes")
-    return tuple(shape), dtype
+        archive.check_finite(name, LARGEST_VALUE)
+    archive.check_memory(expected, "train one with fewer centers")
+    return {name: np.ascontiguousarray(archive.read(name)) for name in expected}
 
 
 def robot_header(robot: RobotModel) -> dict[str, Any]:
@@ -152,26 +129,85 @@ def robot_of_header(
     ModelFileError
         When it is not the robot that it claims to be.
     """
-    joints = []
-    for values in described["joints"]:
-        velocity = np.inf if values["velocity"] is None else values["velocity"]
-        origin, axis = np.array(values["origin"], dtype=float), np.array(values["axis"], dtype=float)
-        if origin.shape != (4, 4) or axis.shape != (3,) or values["kind"] not in (*MOVABLE, "fixed"):
-            raise ValueError(f"joint {values['name']!r} has no valid origin, axis or kind")
-        joints.append(ChainJoint(**{**values, "origin": origin, "axis": axis, "velocity": velocity}))
+    listed = described["joints"]
+    if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_JOINTS:
+        raise ValueError(f"joints: expected a list of 1 to {MOST_JOINTS}")
+    joints = [_joint_of(values) for values in listed]
+    if len({joint.name for joint in joints}) < len(joints):
+        raise ValueError("joints: expected each name once")
+    movable = [joint.name for joint in joints if joint.movable]
+    if described["joint_names"] != movable:
+        raise ValueError(f"joint_names: expected those of the joints that move, {shortened(', '.join(movable))}")
+    if not re.fullmatch("[0-9a-f]{64}|", text(described, "urdf_sha256")):
+        raise ValueError("urdf_sha256: expected a hash, or nothing")
+    rest = vector(described, "rest", len(movable))
+    if np.abs(rest).max(initial=0.0) > LARGEST_LIMIT:
+        raise ValueError(f"rest: expected nothing beyond {LARGEST_LIMIT:g}")
     robot = RobotModel(
         joints,
-        described["base_link"],
-        described["tip_link"],
-        described["name"],
+        text(described, "base_link"),
+        text(described, "tip_link"),
+        text(described, "name"),
         described["urdf_sha256"],
-        described["rest"],
+        rest,
         masses=masses,
         mass_centers=mass_centers,
     )
     if robot.fingerprint != described.get("fingerprint"):
         raise ModelFileError(f"{path}: field 'robot' does not have the fingerprint it claims; the file was altered")
     return robot
+
+
+def check_robot(path: Path, trained_for: RobotModel, robot: RobotModel | None) -> None:
+    """Refuse a model of another robot than the one here, where there is one."""
+    if robot is not None and robot.fingerprint != trained_for.fingerprint:
+        raise ModelFileError(f"{path} was trained for {identity(trained_for)}; the robot here is {identity(robot)}")
+
+
+def summary_of(header: dict[str, Any], name: str) -> dict[str, Any]:
+    """Field of a header that holds what is only shown, with names."""
+    values = header[name]
+    if not isinstance(values, dict):
+        raise TypeError(f"{name}: got {shortened(repr(values))}, expected names with values")
+    return dict(values)
+
+
+def training_of(header: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Number of samples that a model was fitted to, and what else there is to say of its training."""
+    training = summary_of(header, "training")
+    samples = count(training, "samples", 1)
+    return samples, {key: value for key, value in training.items() if key != "samples"}
+
+
+def validation_of(header: dict[str, Any]) -> dict[str, Any]:
+    """Errors on held-out samples, of which some decide on answers; NaN where nothing was measured."""
+    validation = summary_of(header, "validation")
+    for name in validation:
+        if name == "method":
+            text(validation, name)
+        else:
+            number(validation, name, 0.0, LARGEST_VALUE, not_known=True)
+    return validation
+
+
+def _joint_of(values: Any) -> ChainJoint:
+    if not isinstance(values, dict):
+        raise TypeError(f"joint: got {shortened(repr(values))}, expected names with values")
+    name = text(values, "name")
+    if values["kind"] not in (*MOVABLE, "fixed"):
+        raise ValueError(f"joint {name!r}: kind {shortened(repr(values['kind']))}")
+    velocity = np.inf if values["velocity"] is None else number(values, "velocity", np.finfo(float).tiny, LARGEST_VALUE)
+    lower, upper = (number(values, limit, -LARGEST_LIMIT, LARGEST_LIMIT) for limit in ("lower", "upper"))
+    axis = numbers(values, "axis", (3,))
+    origin = check_pose(numbers(values, "origin", (4, 4)), f"origin of joint {name!r}")
+    if lower > upper or np.abs(origin).max() > LARGEST_LENGTH or np.abs(axis).max() > 2.0:
+        raise ValueError(f"joint {name!r} has no valid origin, axis or limits")
+    if abs(np.linalg.norm(axis) - 1.0) > AXIS_TOLERANCE:
+        raise ValueError(f"joint {name!r} has an axis of other than unit length")
+    given = {"origin": origin, "axis": axis, "velocity": velocity, "lower": lower, "upper": upper}
+    text(values, "child_link")
+    # A field that no joint has is a TypeError.
+    return ChainJoint(**{**values, **given})
 
 
 def identity(robot: RobotModel) -> str:

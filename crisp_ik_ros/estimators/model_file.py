@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
-import zipfile
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from crisp_ik_ros.datasets.archive import UNREADABLE
+from crisp_ik_ros.archives import Archive, open_archive
 from crisp_ik_ros.errors import ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.header_fields import count, number, numbers
 from crisp_ik_ros.estimators.learned_file import learned_header, read_learned
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_archive import (
-    identity,
+    LARGEST_MODEL,
+    LARGEST_VALUE,
+    check_robot,
     read_arrays,
     read_header,
     refusing_wrong_headers,
     robot_header,
     robot_of_header,
+    training_of,
+    validation_of,
     write_archive,
 )
+from crisp_ik_ros.files import shortened
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.regression.kernels import Kernel, make_kernel
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -35,6 +41,8 @@ HYPERPARAMETERS = (
     "solver",
     "random_state",
 )
+# Length scales [m or rad] and weights with which answers can still be computed.
+SHORTEST_SCALE, LONGEST_SCALE, LARGEST_WEIGHT = 1e-12, 1e100, 1e12
 
 
 class FittedRegression:
@@ -90,26 +98,20 @@ def load_model(path: str | Path, robot: RobotModel | None = None) -> CRiSP | Lea
     Raises
     ------
     ModelFileError
-        When the file is missing, truncated, no model, of another version, or for another robot. Nothing large is
-        allocated before the header and the shapes of the arrays have been checked.
+        When the file is missing, truncated, no model, above 2 GiB, of another version, or for another robot; it names
+        the field. Nothing large is allocated before header, robot, shapes and values have been checked.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.exists(path):
         raise ModelFileError(f"no model file at {path}; train one with: crisp-ik train --help")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            header = read_header(archive, path)
-            kind = header.get("estimator")
-            if kind not in ("CRiSP", "LearnedKinematics"):
-                raise ModelFileError(f"{path}: field 'estimator' is {kind!r}, expected CRiSP or LearnedKinematics")
-            estimator = (_read_crisp if kind == "CRiSP" else read_learned)(archive, header, path)
-    except UNREADABLE as error:
-        if isinstance(error, ModelFileError):
-            raise
-        raise ModelFileError(f"{path} is damaged or no model file: {type(error).__name__}: {error}") from error
-    if robot is not None and robot.fingerprint != estimator.robot.fingerprint:
-        raise ModelFileError(f"{path} was trained for {identity(estimator.robot)}; the robot here is {identity(robot)}")
-    return estimator
+    with open_archive(path, LARGEST_MODEL, ModelFileError, "model file") as archive:
+        header = read_header(archive)
+        kind = header.get("estimator")
+        if kind not in ("CRiSP", "LearnedKinematics"):
+            raise ModelFileError(
+                f"{path}: field 'estimator' is {shortened(repr(kind))}, expected CRiSP or LearnedKinematics"
+            )
+        return (_read_crisp if kind == "CRiSP" else read_learned)(archive, header, robot)
 
 
 def _header(estimator: CRiSP) -> dict[str, Any]:
@@ -130,18 +132,17 @@ def _header(estimator: CRiSP) -> dict[str, Any]:
     }
 
 
-def _read_crisp(archive: zipfile.ZipFile, header: dict[str, Any], path: Path) -> CRiSP:
-    estimator = _estimator(header, path)
-    centers, dof = int(header["centers"]), estimator.robot.dof
-    if centers < 1:
-        raise ModelFileError(f"{path}: field 'centers' is {centers}, expected at least 1")
+def _read_crisp(archive: Archive, header: dict[str, Any], robot: RobotModel | None) -> CRiSP:
+    estimator = _estimator(header, archive.path)
+    check_robot(archive.path, estimator.robot, robot)
+    centers, dof = header["centers"], estimator.robot.dof
     features = 6 if estimator.kernel_.orientation == "euler" else 12
     expected = {
         "centers": (centers, features),
         "coefficients": (centers, 2 + estimator.loss_.dimension(dof) + dof),
         "configurations": (centers, dof),
     }
-    arrays = read_arrays(archive, expected, path)
+    arrays = read_arrays(archive, expected)
     estimator.regression_ = FittedRegression(estimator.kernel_, arrays["centers"], arrays["coefficients"])
     estimator.center_configurations_ = np.clip(arrays["configurations"], estimator.robot.lower, estimator.robot.upper)
     return estimator
@@ -151,12 +152,18 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
     with refusing_wrong_headers(path):
         robot = robot_of_header(header["robot"], path)
         parameters: dict[str, Any] = {k: np.inf if v is None else v for k, v in header["kernel"].items()}
+        for name in ("position_length_scale", "orientation_length_scale"):
+            if header["kernel"][name] is not None:
+                number(header["kernel"], name, SHORTEST_SCALE, LONGEST_SCALE)
         kernel = make_kernel(**parameters)
+        count(header, "centers", 1)
+        for name in ("position_weight", "orientation_weight"):
+            number(header["loss"], name, 0.0, LARGEST_WEIGHT)
         estimator = CRiSP(
             robot,
             make_loss(**header["loss"]),
             kernel,
-            header["penalty"],
+            number(header, "penalty", 0.0, LARGEST_VALUE),
             header["centers"],
             **{name: header["hyperparameters"][name] for name in HYPERPARAMETERS},
         )
@@ -164,13 +171,9 @@ def _estimator(header: dict[str, Any], path: Path) -> CRiSP:
         estimator.loss_ = estimator.loss  # type: ignore[assignment]
         estimator.kernel_ = kernel
         estimator.penalty_ = float(header["penalty"])
-        estimator.nearness_ = np.array(header["nearness"], dtype=float)
-        if (
-            estimator.nearness_.shape != (2,)
-            or not (np.isfinite(estimator.nearness_) & (estimator.nearness_ >= 0.0)).all()
-        ):
+        estimator.nearness_ = numbers(header, "nearness", (2,))
+        if not ((estimator.nearness_ >= 0.0) & (estimator.nearness_ <= LARGEST_VALUE)).all():
             raise ValueError(f"nearness is {estimator.nearness_}")
-        estimator.samples_ = int(header["training"]["samples"])
-        estimator.training_summary = {k: v for k, v in header["training"].items() if k != "samples"}
-        estimator.validation_ = dict(header["validation"])
+        estimator.samples_, estimator.training_summary = training_of(header)
+        estimator.validation_ = validation_of(header)
     return estimator

@@ -9,6 +9,8 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.inspection import Inspection
+from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.transforms import Array
 
 COLUMNS, BINS = 4, 24
@@ -58,8 +60,8 @@ def draw_inspection(inspection: Inspection, dataset: Dataset, title: str, path: 
     _shade_locations(below, dataset.locations)
     below[-1].set_xlabel("sample")
     lower.legend(*below[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False, fontsize=10)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path)
+    with replacing(path, CrispIKError, "picture") as stream:
+        figure.savefig(stream, format=path.suffix.lstrip(".") or "png")
 
 
 def _draw_joint(axes: Any, joint: Any, values: Array) -> None:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, Dataset
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.learned_kinematics import FEWEST, LearnedKinematics
 from crisp_ik_ros.estimators.measurement_plan import PREDICTIVE, expected_errors, plan_measurements
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.robots.catalog import BUILT_IN, find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
@@ -229,6 +230,6 @@ def _source(request: PlanRequest, model: LearnedKinematics, known: Dataset | Non
 
 
 def _write(path: Path, robot: RobotModel, configurations: Array) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = [",".join(robot.joint_names), *(",".join(f"{value:.6f}" for value in row) for row in configurations)]
-    path.write_text("\n".join(lines) + "\n")
+    with replacing(path, CrispIKError, "plan") as stream:
+        stream.write("\n".join(lines).encode() + b"\n")

@@ -1,11 +1,11 @@
-"""From a request for joint angles to its answer, without ROS: checks, seeds, error codes."""
+"""From a request for joint angles to its answer, without ROS: checks, seeds, time, error codes."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,24 +13,18 @@ import numpy as np
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes.joint_order import indices_of
+from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten
 from crisp_ik_ros.nodes.targets import ErrorCode, RequestError, Target, code_of, pose_of, poses_of
-from crisp_ik_ros.solvers.result import IKResult, Status
 from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit; the seed is then moved onto the limit [rad or m].
 SEED_SLACK = 1e-3
-
-CODES = {
-    Status.SUCCESS: ErrorCode.SUCCESS,
-    Status.NO_SOLUTION: ErrorCode.NO_IK_SOLUTION,
-    Status.STEP_TOO_LARGE: ErrorCode.NO_IK_SOLUTION,
-    Status.TIMED_OUT: ErrorCode.TIMED_OUT,
-}
-REASONS = {
-    Status.NO_SOLUTION: "no configuration within the joint limits reaches the pose",
-    Status.STEP_TOO_LARGE: "only configurations farther from the seed than allowed reach the pose",
-    Status.TIMED_OUT: "no solution within the time",
-}
+# A request that has waited for its turn is searched this long even where its time was up [s]: most need less.
+LEAST_SEARCH = 0.005
+# Poses of a path that are solved in one go: between two goes others may be served.
+POSES_AT_ONCE = 16
+LONGEST_TIMEOUT = 5.0
+LONGEST_PATH = 10_000
 
 
 class Seed(NamedTuple):
@@ -40,80 +34,65 @@ class Seed(NamedTuple):
     positions: Sequence[float] = ()
 
 
-class Answer(NamedTuple):
-    """Answer to one request. ``configuration`` (J,) [rad or m] is there exactly when the code is SUCCESS."""
+class Question(NamedTuple):
+    """What a request asks; no link: the tip, timeout [s] 0: the default."""
 
-    code: ErrorCode
-    message: str = ""
-    configuration: Array | None = None
-    position_error: float = 0.0
-    orientation_error: float = 0.0
-    support: float = 0.0
-    source: str = ""
-
-
-@dataclass(frozen=True)
-class PathAnswer:
-    """Answers to the n poses of a path.
-
-    Attributes
-    ----------
-    codes : (n,)
-        ``ErrorCode`` of each.
-    configurations : (n, J)
-        [rad or m]; only an answer where the code is SUCCESS.
-    position_errors, orientation_errors, supports : (n,)
-        [m, rad, 0..1]
-    code, message
-        Of the first failure, else SUCCESS and nothing.
-    """
-
-    codes: np.ndarray
-    configurations: Array
-    position_errors: Array
-    orientation_errors: Array
-    supports: Array
-    code: ErrorCode = ErrorCode.SUCCESS
-    message: str = ""
-
-    @classmethod
-    def blank(cls, count: int, dof: int, code: ErrorCode, message: str = "") -> PathAnswer:
-        """Of ``count`` poses that all have the same code, and nothing else."""
-        errors, angles, supports = np.zeros((3, count))
-        return cls(np.full(count, int(code)), np.zeros((count, dof)), errors, angles, supports, code, message)
-
-    @property
-    def solved(self) -> int:
-        """Number of poses before the first failure."""
-        failed = np.flatnonzero(self.codes != ErrorCode.SUCCESS)
-        return int(failed[0]) if len(failed) else len(self.codes)
-
-    @property
-    def fraction(self) -> float:
-        """Share of the poses before the first failure, 0..1."""
-        return self.solved / len(self.codes) if len(self.codes) else 0.0
+    target: Target
+    seed: Seed
+    link: str = ""
+    timeout: float = 0.0
 
 
 class Answerer:
     """Answers requests with an estimator and remembers the last solution.
+
+    Times are measured with the steady clock: neither simulated time nor a clock that is set shortens or lengthens one.
 
     Parameters
     ----------
     estimator : InverseKinematics
     default_timeout : float
         Seconds for a request that names none; a path gets them for each pose.
+    longest_timeout : float
+        No request is searched for longer [s], however long it allows; a path may take the default for each pose, where
+        that is longer.
+    longest_path : int
+        A path of more poses is refused.
     """
 
-    def __init__(self, estimator: InverseKinematics, default_timeout: float):
+    def __init__(
+        self,
+        estimator: InverseKinematics,
+        default_timeout: float,
+        longest_timeout: float = LONGEST_TIMEOUT,
+        longest_path: int = LONGEST_PATH,
+    ):
         self.estimator = estimator
         self.default_timeout = default_timeout
+        self.longest_timeout = max(longest_timeout, default_timeout)
+        self.longest_path = longest_path
         self.last: Array | None = None
+        self._limits = list(zip(estimator.robot.lower.tolist(), estimator.robot.upper.tolist(), strict=True))
 
     def reset(self) -> None:
         """Forget the last solution."""
         self.last = None
 
-    def answer(self, target: Target, seed: Seed, link: str = "", timeout: float = 0.0) -> Answer:
+    def aside(self) -> Answerer:
+        """Return an answerer for another thread: the same estimator, and this one's last solution as it is now."""
+        other = Answerer(self.estimator, self.default_timeout, self.longest_timeout, self.longest_path)
+        other.last = self.last
+        return other
+
+    def answer(
+        self,
+        target: Target,
+        seed: Seed,
+        link: str = "",
+        timeout: float = 0.0,
+        waited: float = 0.0,
+        at_most: float = math.inf,
+    ) -> Answer:
         """Answer one request; never raises for what the caller sent.
 
         Parameters
@@ -125,17 +104,26 @@ class Answerer:
             Link that is to reach the target; empty: the tip link.
         timeout : float
             Seconds; 0: the default.
+        waited : float
+            How long the request has waited for its turn [s]: that comes off its time.
+        at_most : float
+            Longest search now [s]. Where the request allows more, and more may help, the answer is ``unfinished``.
         """
         try:
             self._check_link(link)
             limit = self._timeout(timeout)
+            limit = max(limit - waited, min(limit, LEAST_SEARCH))
             start = self._seed(seed)
             pose = pose_of(target, self.estimator.robot.base_link)
-            result = self.estimator.solve(pose, self.last if start is None else start, limit)
+            begin = time.monotonic()
+            result = self.estimator.solve(pose, self.last if start is None else start, min(limit, at_most))
         except CrispIKError as error:
-            return Answer(code_of(error), str(error))
+            return Answer(code_of(error), shorten(str(error)))
         if not result.success:
-            return answer_of(result)
+            unfinished = limit > at_most and time.monotonic() - begin >= at_most
+            return answer_of(result)._replace(unfinished=unfinished)
+        if not self._is_inside(result.configuration):
+            return Answer(ErrorCode.FAILURE, refusal_of(result.configuration))
         self.last = result.configuration
         return answer_of(result, expectation(self.estimator, result.configuration))
 
@@ -145,16 +133,30 @@ class Answerer:
         The poses behind one that fails are tried as well, from the last that was solved. So that there is time for
         them, none takes longer than the default, or than its share of a timeout that is longer.
         """
+        steps = self.path_steps(targets, seed, link, timeout)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value
+
+    def path_steps(
+        self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0, waited: float = 0.0
+    ) -> Generator[None, None, PathAnswer]:
+        """Answer a path as ``answer_path`` does, some poses at a time; return the answer.
+
+        ``waited`` comes off its time [s].
+        """
         robot = self.estimator.robot
         try:
+            self.check_length(len(targets))
             self._check_link(link)
-            limit = self._timeout(timeout, max(len(targets), 1))
+            limit = self._timeout(timeout, len(targets))
             start = self._seed(seed)
-            if not targets:
-                raise RequestError(ErrorCode.FAILURE, "poses: got none, expected at least one")
         except RequestError as error:
-            return PathAnswer.blank(len(targets), robot.dof, error.code, str(error))
-        deadline = time.monotonic() + limit
+            count = len(targets) if len(targets) <= self.longest_path else 0
+            return PathAnswer.blank(count, robot.dof, error.code, shorten(str(error)))
+        deadline = time.monotonic() + max(limit - waited, min(limit, LEAST_SEARCH))
         longest = max(self.default_timeout, limit / len(targets))
         poses, faults = poses_of(targets, robot.base_link)
         path = PathAnswer.blank(len(targets), robot.dof, ErrorCode.TIMED_OUT)
@@ -164,10 +166,22 @@ class Answerer:
         rows = np.array([row for row in range(len(targets)) if row not in faults], dtype=int)
         start = self.last if start is None else start
         while len(rows) and (remaining := deadline - time.monotonic()) > 0.0:
-            # As many at once as are sure to be over in time: all, or all but one, where the timeout is the default.
-            part, rows = np.split(rows, [max(1, int(remaining / longest))])
+            # As many at once as are sure to be over in time, where none takes longer than it may.
+            part, rows = np.split(rows, [min(max(1, int(remaining / longest)), POSES_AT_ONCE)])
             start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words)
+            yield
         return self._conclude(path, words)
+
+    def check_length(self, count: int) -> None:
+        """Refuse a path of no poses, or of more than may be.
+
+        Raises
+        ------
+        RequestError
+        """
+        if not 0 < count <= self.longest_path:
+            expected = f"at least one and at most {self.longest_path} (parameter longest_path)"
+            raise RequestError(ErrorCode.FAILURE, f"poses: got {count or 'none'}, expected {expected}")
 
     def _solve_part(
         self,
@@ -191,10 +205,14 @@ class Answerer:
         path.orientation_errors[part] = result.orientation_errors
         path.supports[part] = result.supports
         for index in np.flatnonzero(~result.success)[:1].tolist():
-            words[int(part[index])] = _reason(
+            words[int(part[index])] = reason(
                 result.status[index], result.position_errors[index], result.orientation_errors[index]
             )
-        solved = np.flatnonzero(result.success)
+        sound = self.estimator.robot.within_limits(result.configurations)
+        for index in np.flatnonzero(result.success & ~sound).tolist():
+            path.codes[part[index]] = ErrorCode.FAILURE
+            words[int(part[index])] = refusal_of(result.configurations[index])
+        solved = np.flatnonzero(result.success & sound)
         if len(solved):
             start = self.last = result.configurations[solved[-1]].copy()
         return start
@@ -204,8 +222,16 @@ class Answerer:
         first = path.solved
         if first == len(path.codes):
             return replace(path, code=ErrorCode.SUCCESS)
-        reason = words.get(first, "the time for the whole path was up before this pose")
-        return replace(path, code=ErrorCode(int(path.codes[first])), message=f"poses[{first}]: {reason}")
+        words_of_first = words.get(first, "the time for the whole path was up before this pose")
+        return replace(
+            path, code=ErrorCode(int(path.codes[first])), message=shorten(f"poses[{first}]: {words_of_first}")
+        )
+
+    def _is_inside(self, configuration: Array) -> bool:
+        """Whether a solution may leave: NaN is inside of nothing."""
+        return all(
+            low <= value <= high for value, (low, high) in zip(configuration.tolist(), self._limits, strict=True)
+        )
 
     def _check_link(self, link: str) -> None:
         tip = self.estimator.robot.tip_link
@@ -217,7 +243,8 @@ class Answerer:
     def _timeout(self, timeout: float, poses: int = 1) -> float:
         if not math.isfinite(timeout) or timeout < 0.0:
             raise RequestError(ErrorCode.FAILURE, f"timeout: got {timeout} s, expected a positive time, or 0: default")
-        return timeout or poses * self.default_timeout
+        default = poses * self.default_timeout
+        return min(timeout or default, max(self.longest_timeout, default))
 
     def _seed(self, seed: Seed) -> Array | None:
         if len(seed.names) == 0 and len(seed.positions) == 0:
@@ -256,32 +283,6 @@ def expectation(estimator: InverseKinematics, configuration: Array) -> str:
     return f"within {1e3 * float(predicted(configuration)):.2g} mm (95 %) of the target, as far as the model knows"
 
 
-def answer_of(result: IKResult, message: str = "") -> Answer:
-    """Answer that a result amounts to, with a message where it is a success; a failure carries no configuration."""
-    if result.success:
-        return Answer(
-            ErrorCode.SUCCESS,
-            message,
-            result.configuration,
-            result.position_error,
-            result.orientation_error,
-            result.support,
-            result.source,
-        )
-    return Answer(
-        CODES[result.status],
-        _reason(result.status, result.position_error, result.orientation_error),
-        None,
-        result.position_error,
-        result.orientation_error,
-        result.support,
-        result.source,
-    )
-
-
-def _reason(status: Status, position_error: float, orientation_error: float) -> str:
-    """Why there is no answer, in words; errors of the nearest configuration found [m, rad]."""
-    return (
-        f"{REASONS[status]}; the nearest one found misses it by {1e3 * position_error:.4g} mm "
-        f"and {1e3 * orientation_error:.4g} mrad"
-    )
+def refusal_of(configuration: Array) -> str:
+    """Why a solution is not passed on, which no estimator should ever give."""
+    return f"the solution found is not within the joint limits and is not passed on: {configuration.tolist()}"

@@ -31,8 +31,14 @@ def compile_aside() -> None:
     """Fill the cache, on two cores, and wait for that. Where it does not work, the warm-up compiles instead."""
     command = [sys.executable, "-m", "crisp_ik_ros.nodes.compiling"]
     parts = [subprocess.Popen([*command, *part], stdin=subprocess.DEVNULL) for part in ((DESCENT,), ())]
-    for part in parts:
-        part.wait()
+    try:
+        for part in parts:
+            part.wait()
+    finally:
+        # Where the wait is interrupted, nobody wants to know any more.
+        for part in parts:
+            part.kill()
+            part.wait()
 
 
 def main(arguments: Sequence[str]) -> None:

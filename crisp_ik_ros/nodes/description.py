@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
-import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.guarded_xml import parse_xml, plain_xml
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import MOVABLE, read_urdf
 from crisp_ik_ros.transforms import Array
@@ -51,7 +52,7 @@ def bias_of(robot: RobotModel, joint_bias: float, link_bias: float, seed: int) -
 
 def description_of(path: Path) -> str:
     """Text of a URDF whose meshes are found from anywhere: ``package://`` beside the file becomes ``file://``."""
-    text = read_urdf(path).decode()
+    text = plain_xml(read_urdf(path)).decode()
 
     def locate(match: re.Match) -> str:
         name = match.group(2)
@@ -66,11 +67,19 @@ def description_of(path: Path) -> str:
 def other_joints(description: str, robot: RobotModel) -> dict[str, float]:
     """Joints of a URDF that move but are not in the chain, such as fingers, each with a position for it to stand at."""
     joints = {}
-    for joint in ElementTree.fromstring(description).findall("joint"):
+    for joint in parse_xml(description.encode()).findall("joint"):
         if joint.get("type") not in MOVABLE or joint.get("name") in robot.joint_names:
             continue
         limit = joint.find("limit")
-        low = float(limit.get("lower", 0.0)) if limit is not None else 0.0
-        high = float(limit.get("upper", 0.0)) if limit is not None else 0.0
+        low, high = (0.0, 0.0) if limit is None else (_number(limit.get("lower")), _number(limit.get("upper")))
         joints[str(joint.get("name"))] = min(max(0.0, low), high) if joint.get("type") != "continuous" else 0.0
     return joints
+
+
+def _number(text: str | None) -> float:
+    """Number of an attribute; 0 where there is none, or none that a joint could stand at."""
+    try:
+        value = float(text or 0.0)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0

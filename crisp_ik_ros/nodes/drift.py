@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from crisp_ik_ros.estimators.drift import (
@@ -17,6 +16,7 @@ from crisp_ik_ros.estimators.drift import (
     validation_error_of,
 )
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.nodes.health import Health, Level
 from crisp_ik_ros.nodes.listening import Listener
 from crisp_ik_ros.nodes.measurements import WAITING, Measurement
 from crisp_ik_ros.nodes.parameters import declare
@@ -72,7 +72,15 @@ class DriftWatch:
                 pose_within=POSE_WITHIN,
             )
             node.create_timer(STILL_FOR / 3.0, self._look)
+        self.warm_up(estimator)
         self.begin(estimator)
+
+    def warm_up(self, estimator: InverseKinematics) -> None:
+        """Compile what it takes to judge an estimator: no request is to wait for that."""
+        if self._listener is not None and math.isfinite(validation_error_of(estimator)):
+            rest = estimator.robot.confined(estimator.robot.rest)
+            knows(estimator, rest)
+            model_error(estimator, estimator.robot.forward_kinematics(rest), rest)
 
     def begin(self, estimator: InverseKinematics) -> None:
         """Judge an estimator, which may be another one, from now on."""
@@ -87,10 +95,6 @@ class DriftWatch:
         # A model without an error in metres cannot be judged by one.
         if math.isfinite(error):
             self._monitor = DriftMonitor(self._threshold, error, self._window)
-            # No request is to wait for this to be compiled.
-            rest = estimator.robot.confined(estimator.robot.rest)
-            knows(estimator, rest)
-            model_error(estimator, estimator.robot.forward_kinematics(rest), rest)
 
     def _look(self) -> None:
         """Take a measurement where there is one, of readings that none was made of before."""
@@ -124,33 +128,25 @@ class DriftWatch:
         self._monitor.add(error, configuration)
         return "measuring"
 
-    def status(self) -> DiagnosticStatus | None:
-        """Return the entry for /diagnostics; None where nothing measures the tool."""
+    def health(self) -> Health | None:
+        """Return what is to be said on /diagnostics; None where nothing measures the tool."""
         if self._listener is None:
             return None
-        name = f"{self._node.get_fully_qualified_name()}: drift"
-        robot = self._estimator.robot.name
         if self._monitor is None:
-            words = "not watched: the model's error is not known in metres"
-            return DiagnosticStatus(level=DiagnosticStatus.OK, name=name, message=words, hardware_id=robot)
+            return Health(message="not watched: the model's error is not known in metres")
         report = self._monitor.report()
         values = {
             "median error [mm]": _millimetres(report.median),
             "limit [mm]": _millimetres(report.limit),
             "validation error [mm]": _millimetres(report.validation_error),
-            "measurements": str(report.readings),
-            "stops": str(report.stops),
-            "measurements away from the data": str(self._unknown),
+            "measurements": report.readings,
+            "stops": report.stops,
+            "measurements away from the data": self._unknown,
             "state": self._state,
             "advice": ADVICE if report.drifted else "",
         }
-        return DiagnosticStatus(
-            level=DiagnosticStatus.WARN if report.drifted or self._foreign else DiagnosticStatus.OK,
-            name=name,
-            message=_message(report, self._state),
-            hardware_id=robot,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
+        level = Level.WARN if report.drifted or self._foreign else Level.OK
+        return Health(level, _message(report, self._state), values)
 
 
 def _message(report: DriftReport, state: str) -> str:

@@ -7,9 +7,19 @@ from dataclasses import dataclass
 
 from rclpy.node import Node
 
+from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
+from crisp_ik_ros.nodes.time_scaling import Limits
 from crisp_ik_ros.transforms import Array
+
+# What to do where service or joint states are lost.
+RESUME, ABORT = "resume", "abort"
+# So much of the path is known before the arm gets there [s].
+LOOKAHEAD = 0.2
+# Of the halt time, what goes by before the arm slows down: an answer's age, a tick, a command's way, its samples [s].
+REACTION = 0.06
+SHORTEST_BRAKING = 0.02
 
 
 @dataclass(frozen=True)
@@ -28,6 +38,17 @@ class FollowerOptions:
         Largest step between two targets [rad or m].
     timeout, patience : float
         Time the service may search, and time to wait for its answer [s].
+    halt_time, acceleration : float
+        Time to come to rest where service or joint states are lost [s], with at most this acceleration of every joint
+        [rad/s^2 or m/s^2].
+    abort : bool
+        Whether to give up where they are lost.
+    resume_timeout : float
+        Longest wait for them to come back [s]; 0: no limit.
+    tolerance : float
+        Largest distance of a joint from where it is commanded to be [rad or m].
+    slow_from, stop_at : float
+        Condition numbers of the Jacobian.
     settle, start_timeout : float
         [s]
     loop, autostart, exit : bool
@@ -41,6 +62,13 @@ class FollowerOptions:
     joint_step: float
     timeout: float
     patience: float
+    halt_time: float
+    acceleration: float
+    abort: bool
+    resume_timeout: float
+    tolerance: float
+    slow_from: float
+    stop_at: float
     settle: float
     start_timeout: float
     loop: bool
@@ -50,6 +78,11 @@ class FollowerOptions:
     error_scale: float
     marker_lifetime: float
 
+    def limits(self, velocity: Array) -> Limits:
+        """What joints with largest speeds (J,) may do on the way."""
+        braking = max(SHORTEST_BRAKING, self.halt_time - REACTION)
+        return Limits(self.scaling * velocity, self.acceleration, braking, self.halt_time + LOOKAHEAD)
+
 
 def declare_options(node: Node) -> FollowerOptions:
     """Declare the parameters and return their values.
@@ -57,8 +90,11 @@ def declare_options(node: Node) -> FollowerOptions:
     Raises
     ------
     InvalidInputError
-        When a trajectory cannot be made of them.
+        When a trajectory cannot be made of them, or ``on_loss`` is no word that it may be.
     """
+    on_loss = declare(node, "on_loss", RESUME, "Service or joint states lost: 'resume' when they are back, or 'abort'.")
+    if on_loss not in (RESUME, ABORT):
+        raise InvalidInputError("on_loss", repr(on_loss), f"{RESUME!r} or {ABORT!r}")
     paths = requested_paths(
         declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
@@ -74,7 +110,31 @@ def declare_options(node: Node) -> FollowerOptions:
             node, "joint_step", 0.3, "Largest step of a joint between two targets [rad or m]; beyond: stop.", 1e-4, 6.3
         ),
         timeout=declare(node, "ik_timeout", 0.05, "Time the service may search for a target [s].", 1e-4, 10.0),
-        patience=declare(node, "service_timeout", 2.0, "Longest wait for an answer [s]; beyond: stop.", 0.01, 60.0),
+        patience=declare(node, "service_timeout", 2.0, "Longest wait for an answer [s]; then: ask again.", 0.01, 60.0),
+        halt_time=declare(
+            node,
+            "halt_time",
+            0.1,
+            "The arm rests so long after service or joint states were last heard [s].",
+            0.08,
+            1.0,
+        ),
+        acceleration=declare(
+            node, "joint_acceleration", 14.0, "Largest acceleration of a joint [rad/s^2 or m/s^2].", 0.1, 1000.0
+        ),
+        abort=on_loss == ABORT,
+        resume_timeout=declare(
+            node, "resume_timeout", 60.0, "Longest wait at rest after a loss [s], then: stop; 0: no limit.", 0.0, 1e5
+        ),
+        tolerance=declare(
+            node, "tracking_tolerance", 0.1, "Joints farther than this from the command: halt [rad or m].", 1e-3, 6.3
+        ),
+        slow_from=declare(
+            node, "lower_singularity_threshold", 40.0, "Condition number from which on it is slower.", 1.0, 1e9
+        ),
+        stop_at=declare(
+            node, "hard_stop_singularity_threshold", 140.0, "Condition number at which the path ends.", 1.0, 1e9
+        ),
         settle=declare(node, "settle_time", 0.5, "Rest at the first and the last target [s].", 0.0, 60.0),
         start_timeout=declare(
             node, "start_timeout", 0.0, "Longest wait for service and joint states [s]; 0: no limit.", 0.0, 1e5

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.nodes.answer import ErrorCode
 from crisp_ik_ros.nodes.statistics import percentile
@@ -65,11 +65,13 @@ class Following:
     configurations : list of (J,) or None
         Commanded; None where there was no solution.
     arrivals : list of float or None
-        Times at which the commands were over [s].
+        Times at which the command led through them [s].
     latencies : list of float
         From sending the request to having the answer [s].
     codes, supports, sources, messages : list
         Of the answers.
+    halts, slow_downs : int
+        How often service or joint states were lost, and how often they were late.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Following:
     sources: list[str] = field(default_factory=list)
     messages: list[str] = field(default_factory=list)
     tips: TipPoses = field(default_factory=TipPoses)
+    halts: int = 0
+    slow_downs: int = 0
 
     @property
     def failures(self) -> int:
@@ -144,6 +148,8 @@ class Following:
         lines.append(
             f"  service latency   p50 {percentile(latencies, 50.0):.2f} p99 {percentile(latencies, 99.0):.2f} ms"
         )
+        if self.halts or self.slow_downs:
+            lines.append(f"  halts             {self.halts}, and {self.slow_downs} times slower for a moment")
         if self.supports:
             lines.append(f"  support           mean {np.mean(self.supports):.2f} min {min(self.supports):.2f}")
         return "\n".join(lines)
@@ -161,6 +167,8 @@ class Following:
             "messages": self.messages,
             "supports": self.supports,
             "sources": self.sources,
+            "halts": self.halts,
+            "slow_downs": self.slow_downs,
         }
 
 
@@ -178,15 +186,8 @@ def write_report(path: Path, joint_names: Sequence[str], runs: Sequence[Followin
         "complete": all(run.complete for run in runs),
         "runs": [run.report() for run in runs],
     }
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(json.dumps(content))
-        os.replace(temporary, path)
-    except OSError as error:
-        raise CrispIKError(f"cannot write the report to {path}: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path, CrispIKError, "report") as stream:
+        stream.write(json.dumps(content).encode())
 
 
 def _plain(array: Array | None) -> list | None:

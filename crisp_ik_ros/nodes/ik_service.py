@@ -4,30 +4,54 @@ from __future__ import annotations
 
 import sys
 import time
-from array import array
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from crisp_ik.srv import ComputeIK, ComputeIKPath
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
-from rclpy.qos import QoSProfile
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.nodes import moveit
-from crisp_ik_ros.nodes.answer import Answerer
+from crisp_ik_ros.nodes.answer import LONGEST_PATH, LONGEST_TIMEOUT, Answerer, Question
 from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
-from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.conversions import TrajectoryPoints, seconds, seed_from_message, target_from_message
+from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.drift import DriftWatch
+from crisp_ik_ros.nodes.health import Health, Level
+from crisp_ik_ros.nodes.intake import ENDING, Call, Intake
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
+from crisp_ik_ros.nodes.outcomes import Answer, PathAnswer
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
-from crisp_ik_ros.nodes.serving import describe, load_estimator, warm_up, warnings_of
-from crisp_ik_ros.nodes.statistics import ServiceStatistics
+from crisp_ik_ros.nodes.replies import (
+    question_from_message,
+    refusal,
+    refusal_of_path,
+    refusal_of_trigger,
+    reply_of,
+    reply_of_path,
+)
+from crisp_ik_ros.nodes.serving import Served, read_model, warm_up, warnings_of
+from crisp_ik_ros.nodes.statistics import ServiceStatistics, Throttle
+from crisp_ik_ros.nodes.targets import ErrorCode
+from crisp_ik_ros.nodes.twins import Twins
+from crisp_ik_ros.nodes.worker import Steps, Worker
+from crisp_ik_ros.robots.robot_model import RobotModel
 
-QUEUE = "Requests, and answers, of each service that wait for their turn. Beyond, the oldest are dropped."
+# A search that takes longer goes on in the other thread, and the next request has its turn [s].
+PROMPT = 0.01
+# Longest wait for the other thread, where the node is to end [s].
+PATIENCE = 0.5
 
 
 class IKService(ManagedNode):
-    """Answers requests for joint angles."""
+    """Answers requests for joint angles.
+
+    Requests are answered in the order they come, in this thread, which no more than ``PROMPT`` is spent on at a time.
+    Paths, searches that take longer, and models that are read have another thread: what is solved there starts from the
+    last solution as it was when its turn came, and is the last solution once it is sent.
+    """
 
     def __init__(self) -> None:
         super().__init__("ik_service")
@@ -43,135 +67,219 @@ class IKService(ManagedNode):
         self._timeout = declare(
             self, "default_timeout", 0.05, "Longest search for a request that names no timeout [s].", 1e-4, 60.0
         )
+        self._longest_timeout = declare(
+            self, "longest_timeout", LONGEST_TIMEOUT, "Longest search for any request [s].", 1e-4, 600.0
+        )
+        self._longest_path = declare(
+            self, "longest_path", LONGEST_PATH, "Poses of a path; one of more is refused.", 1, 10_000_000
+        )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
-        # ROS keeps 10 by default: at 500 requests per second, any pause of 20 ms would lose some.
-        queue = QoSProfile(depth=declare(self, "queue", 1000, QUEUE, 1, 100_000))
+        queue = declare(self, "queue", 1000, "Requests of each service that wait; one more is told 'busy'.", 1, 100_000)
         begin = time.monotonic()
-        self._answerer = self._load()
-        self._drift = DriftWatch(self, self._answerer.estimator)
+        served = self._load(self._name_of_model())
+        self._drift = DriftWatch(self, served.estimator)
         self._statistics = ServiceStatistics()
         self._points = TrajectoryPoints()
         self._reported = time.monotonic()
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
-        self.create_timer(period, self._diagnose)
-        self.create_service(ComputeIK, "compute_ik", self._compute_ik, qos_profile=queue)
-        self.create_service(ComputeIKPath, "compute_ik_path", self._compute_ik_path, qos_profile=queue)
-        self.create_service(Trigger, "~/reload", self._reload)
-        self.create_service(Trigger, "~/reset", self._reset)
+        self._complain = Throttle(self.get_logger().warning)
+        self._diagnostics = DiagnosticUpdater(self, "", period)
+        self._serve(served)
+        self._twins = Twins(self, "compute_ik")
+        self._diagnostics.add("inverse kinematics", self._health)
+        self._diagnostics.add("drift", self._drift.health)
+        self._worker = Worker(queue)
+        self._aside: set[Call] = set()
+        # Nothing is offered before it can be answered.
+        self._intakes = [
+            Intake(self, ComputeIK, "compute_ik", self._compute_ik, refusal, queue),
+            Intake(self, ComputeIKPath, "compute_ik_path", self._compute_ik_path, refusal_of_path, queue),
+            Intake(self, Trigger, "~/reload", self._reload, refusal_of_trigger, queue),
+            Intake(self, Trigger, "~/reset", self._reset, refusal_of_trigger, queue),
+        ]
         offered = "/compute_ik, /compute_ik_path"
         if moveit.available():
-            moveit.serve(self, lambda: self._answerer, self._statistics, queue)
+            kind = moveit.GetPositionIK
+            self._intakes.append(Intake(self, kind, "solve_ik", self._solve_ik, moveit.refusal, queue))
             offered += ", /solve_ik"
-        self.get_logger().info(
-            f"serving {offered} with {describe(self._answerer.estimator, self._name_of_model())} "
-            f"(ready after {time.monotonic() - begin:.1f} s)"
-        )
+        self.get_logger().info(f"serving {offered} with {served} (ready after {time.monotonic() - begin:.1f} s)")
+
+    def close(self) -> None:
+        """Tell those who wait that there will be no answer."""
+        self.abandoned = not self._worker.stop(PATIENCE)
+        for call in self._aside:
+            call.refuse(ENDING)
+        for intake in self._intakes:
+            intake.close()
+
+    # -- the model -----------------------------------------------------------------------------------------------------
 
     def _name_of_model(self) -> str:
         return self.get_parameter("model").value
 
-    def _load(self) -> Answerer:
-        """Read the model named by the parameter and get it ready to answer at full speed.
+    def _load(self, name: str) -> Served:
+        """Read a model and get it ready to answer at full speed.
 
         Raises
         ------
         CrispIKError
             When it cannot be used.
         """
-        estimator: InverseKinematics = load_estimator(self._name_of_model(), **self._robot)
+        served = read_model(name, **self._robot)
         if not is_compiled():
             self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
             compile_aside()
-        for warning in warnings_of(estimator):
-            self.get_logger().warning(f"{self._name_of_model()}: {warning}")
-        warm_up(estimator)
-        return Answerer(estimator, self._timeout)
+        for warning in warnings_of(served.estimator):
+            self.get_logger().warning(f"{name}: {warning}")
+        warm_up(served.estimator)
+        return served
 
-    def _compute_ik(self, request: ComputeIK.Request, response: ComputeIK.Response) -> ComputeIK.Response:
-        begin = time.perf_counter()
-        answerer = self._answerer
-        answer = answerer.answer(
-            target_from_message(request.pose),
-            seed_from_message(request.seed),
-            request.ik_link_name,
-            seconds(request.timeout),
-        )
-        if answer.configuration is not None:
-            robot, solution = answerer.estimator.robot, response.solution
-            solution.header.frame_id = robot.base_link
-            solution.name = robot.joint_names
-            solution.position = doubles(answer.configuration)
-        response.error_code = int(answer.code)
-        response.message = answer.message
-        response.position_error = answer.position_error
-        response.orientation_error = answer.orientation_error
-        response.support = answer.support
-        response.source = answer.source
-        self._statistics.add(time.perf_counter() - begin, answer.code, answer.support)
-        return response
+    def _serve(self, served: Served) -> None:
+        """Answer with a model from now on."""
+        self._served = served
+        self._answerer = Answerer(served.estimator, self._timeout, self._longest_timeout, self._longest_path)
+        self._diagnostics.hardware_id = served.estimator.robot.name
 
-    def _compute_ik_path(
-        self, request: ComputeIKPath.Request, response: ComputeIKPath.Response
-    ) -> ComputeIKPath.Response:
-        begin = time.perf_counter()
-        answerer = self._answerer
-        path = answerer.answer_path(
-            [target_from_message(pose) for pose in request.poses],
-            seed_from_message(request.seed),
-            request.ik_link_name,
-            seconds(request.timeout),
-        )
-        robot = answerer.estimator.robot
-        response.trajectory.header.frame_id = robot.base_link
-        response.trajectory.joint_names = list(robot.joint_names)
-        response.trajectory.points = self._points.of(path.configurations[: path.solved])
-        response.fraction = path.fraction
-        response.error_code = int(path.code)
-        response.message = path.message
-        response.error_codes = array("i", path.codes.tolist())
-        response.position_errors = doubles(path.position_errors)
-        response.orientation_errors = doubles(path.orientation_errors)
-        response.supports = doubles(path.supports)
-        self._statistics.add_path(time.perf_counter() - begin, path.codes, path.supports)
-        return response
+    def _reload(self, call: Call) -> None:
+        name = self._name_of_model()
 
-    def _reload(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        try:
-            answerer = self._load()
-        except CrispIKError as error:
-            response.message = f"the model in use stays: {error}"
-            self.get_logger().error(response.message)
-            return response
-        self._answerer = answerer
-        self._drift.begin(answerer.estimator)
-        response.success = True
-        response.message = f"serving {describe(answerer.estimator, self._name_of_model())}"
-        self.get_logger().info(response.message)
-        return response
+        def steps() -> Steps:
+            try:
+                served = self._load(name)
+            except CrispIKError as error:
+                return error
+            self._drift.warm_up(served.estimator)
+            return served
+            yield
 
-    def _reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        def finish(found: Served | CrispIKError) -> Trigger.Response:
+            if isinstance(found, CrispIKError):
+                words = f"the model in use stays, {self._served}: {found}"
+                self.get_logger().error(words)
+                return refusal_of_trigger(words)
+            self._serve(found)
+            self._drift.begin(found.estimator)
+            words = f"serving {found}"
+            self.get_logger().info(words)
+            return Trigger.Response(success=True, message=words)
+
+        self._leave(call, steps(), finish)
+
+    def _reset(self, call: Call) -> Trigger.Response:
         self._answerer.reset()
         self._statistics.clear()
-        response.success = True
-        response.message = "the last solution and the statistics are forgotten"
-        return response
+        return Trigger.Response(success=True, message="the last solution and the statistics are forgotten")
 
-    def _diagnose(self) -> None:
+    # -- requests ------------------------------------------------------------------------------------------------------
+
+    def _compute_ik(self, call: Call) -> ComputeIK.Response | None:
+        return self._solve(call, question_from_message(call.request), reply_of)
+
+    def _solve_ik(self, call: Call) -> Any:
+        try:
+            question = moveit.question_of(call.request.ik_request)
+        except CrispIKError as error:
+            answer = Answer(ErrorCode.FAILURE, str(error))
+            self._count(call, answer)
+            return moveit.reply_of(answer, self._answerer.estimator.robot)
+        return self._solve(call, question, moveit.reply_of)
+
+    def _solve(self, call: Call, question: Question, reply: Callable[[Answer, RobotModel], Any]) -> Any:
+        """Answer a question now, or begin to search for the answer in the other thread."""
+        answerer = self._answerer
+        answer = answerer.answer(*question, waited=call.waited, at_most=PROMPT)
+        if answer.unfinished:
+            other = answerer.aside()
+
+            def steps() -> Steps:
+                return other.answer(*question, waited=call.waited)
+                yield
+
+            def finish(answer: Answer) -> Any:
+                self._count(call, answer)
+                if answer.configuration is not None:
+                    answerer.last = answer.configuration
+                return reply(answer, answerer.estimator.robot)
+
+            self._leave(call, steps(), finish)
+            return None
+        self._count(call, answer)
+        return reply(answer, answerer.estimator.robot)
+
+    def _compute_ik_path(self, call: Call) -> None:
+        answerer, request = self._answerer, call.request
+        other = answerer.aside()
+        before = other.last
+
+        def steps() -> Steps:
+            short = len(request.poses) <= self._longest_path
+            # What is too long need not be read to be refused.
+            targets = [target_from_message(pose) for pose in request.poses] if short else request.poses
+            seed, timeout = seed_from_message(request.seed), seconds(request.timeout)
+            return (yield from other.path_steps(targets, seed, request.ik_link_name, timeout, call.waited))
+
+        def finish(path: PathAnswer) -> ComputeIKPath.Response:
+            self._statistics.add_path(call.waited, path.codes, path.supports)
+            if path.code != ErrorCode.SUCCESS:
+                self._complain(f"/compute_ik_path failed, {path.code.name}: {path.message}")
+            if other.last is not before:
+                answerer.last = other.last
+            return reply_of_path(path, answerer.estimator.robot, self._points)
+
+        self._leave(call, steps(), finish)
+
+    def _count(self, call: Call, answer: Answer) -> None:
+        self._statistics.add(call.waited, answer.code, answer.support)
+        if answer.code != ErrorCode.SUCCESS:
+            self._complain(f"a request failed, {answer.code.name}: {answer.message}")
+
+    # -- the other thread ----------------------------------------------------------------------------------------------
+
+    def _leave(self, call: Call, steps: Steps, finish: Callable[[Any], Any]) -> None:
+        """Leave a call to the other thread; ``finish`` makes what it found a response, in this one."""
+
+        def done(result: Any, error: BaseException | None) -> None:
+            executor = self.executor
+            # One that is shut down may refuse: whoever waits is told by ``close``.
+            with suppress(Exception):
+                if executor is not None:
+                    executor.create_task(partial(self._return, call, finish, result, error))
+
+        if self._worker.submit(steps, done):
+            self._aside.add(call)
+        else:
+            call.turn_away(len(self._worker))
+
+    def _return(self, call: Call, finish: Callable[[Any], Any], result: Any, error: BaseException | None) -> None:
+        self._aside.discard(call)
+        if error is not None:
+            call.fail(error)
+            return
+        try:
+            response = finish(result)
+        except Exception as raised:
+            call.fail(raised)
+        else:
+            call.reply(response)
+
+    # -- what it has to say --------------------------------------------------------------------------------------------
+
+    def _health(self) -> Health:
         now = time.monotonic()
-        values = self._statistics.report(now - self._reported)
+        values: dict[str, object] = {**self._statistics.report(now - self._reported)}
         self._reported = now
-        values["model"] = describe(self._answerer.estimator, self._name_of_model())
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.OK,
-            name=f"{self.get_fully_qualified_name()}: inverse kinematics",
-            message=f"{values['rate [1/s]']} requests/s, {values['failures']} of {values['requests']} failed",
-            hardware_id=self._answerer.estimator.robot.name,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
-        drift = self._drift.status()
-        message = DiagnosticArray(status=[status] if drift is None else [status, drift])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        values["waiting"] = sum(map(len, self._intakes)) + len(self._worker)
+        for name in ("busy", "faults", "undelivered"):
+            values[name] = sum(getattr(intake, name) for intake in self._intakes)
+        values["servers of this name"] = self._twins.count()
+        values.update(self._served.facts())
+        words = [f"{values['rate [1/s]']} requests/s, {values['failures']} of {values['requests']} failed"]
+        troubles = {
+            "most requests fail": self._statistics.failing,
+            "another node serves /compute_ik too": self._twins.warning,
+            "the model has warnings": warnings_of(self._served.estimator),
+        }
+        words += [text for text, troubled in troubles.items() if troubled]
+        return Health(Level.WARN if any(troubles.values()) else Level.OK, "; ".join(words), values)
 
 
 def main(args: list[str] | None = None) -> int:

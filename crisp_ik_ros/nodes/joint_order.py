@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import InvalidInputError, quoted
+
+# Characters of the names that are quoted.
+LONGEST_LIST = 150
 
 
 def indices_of(names: Sequence[str], wanted: Sequence[str], label: str, others_allowed: bool = True) -> list[int]:
@@ -19,12 +23,14 @@ def indices_of(names: Sequence[str], wanted: Sequence[str], label: str, others_a
         return list(range(len(wanted)))
     places = {name: index for index, name in enumerate(names)}
     if len(places) != len(names):
-        twice = sorted({name for name in names if list(names).count(name) > 1})
-        raise InvalidInputError(label, f"joint {', '.join(twice)} more than once", "every joint once")
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
+        raise InvalidInputError(
+            label, f"joint {quoted(', '.join(twice), LONGEST_LIST)} more than once", "every joint once"
+        )
     missing = [name for name in wanted if name not in places]
     if missing:
         others = sorted(set(names) - set(wanted))
-        got = f"no {', '.join(missing)}" + (f" (but {', '.join(others)})" if others else "")
+        got = f"no {', '.join(missing)}" + (f" (but {quoted(', '.join(others), LONGEST_LIST)})" if others else "")
         raise InvalidInputError(label, got, f"the joints {', '.join(wanted)}")
     if not others_allowed and len(names) > len(wanted):
         raise InvalidInputError(label, ", ".join(sorted(set(names) - set(wanted))), f"only {', '.join(wanted)}")

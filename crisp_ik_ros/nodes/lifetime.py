@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
 import signal
-import threading
+import sys
 import time
 from collections.abc import Callable, Generator
 from typing import Any
@@ -14,10 +15,10 @@ from rclpy.exceptions import InvalidParameterValueException, ParameterException
 from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.nodes.beginning import begin_ros
 
 try:
     from rclpy.experimental import EventsExecutor
@@ -28,8 +29,39 @@ except ImportError:  # before Kilted
 USER_ERRORS = (CrispIKError, ParameterException, InvalidParameterValueException)
 # A signal is heeded after this time at the latest [s].
 LONGEST_WAIT = 0.1
+# The longest time that a node may take to bring to an end what it does [s].
+LONGEST_WIND_DOWN = 1.0
 # Time between two looks at a future that a callback waits for, where nothing else is to be done [s].
 BETWEEN_LOOKS = 0.002
+
+
+class Interrupted(BaseException):
+    """A signal came before the node was ready."""
+
+
+class Signals:
+    """SIGINT and SIGTERM of a process: while a node is made they interrupt that, then they are only noted.
+
+    Attributes
+    ----------
+    came : bool
+        Whether there was one.
+    """
+
+    def __init__(self) -> None:
+        self.came, self._interrupts = False, True
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+
+    def note(self) -> None:
+        """Interrupt nothing any more."""
+        self._interrupts = False
+
+    def _on_signal(self, *_: object) -> None:
+        interrupts, self._interrupts = self._interrupts, False
+        self.came = True
+        if interrupts:
+            raise Interrupted
 
 
 class ManagedNode(Node):
@@ -39,11 +71,19 @@ class ManagedNode(Node):
     ----------
     finished : Future
         Set, to the exit code, to end the node.
+    abandoned : bool
+        Whether a thread is still at work when the node is closed: then the process ends without waiting for it.
     """
+
+    abandoned = False
 
     def __init__(self, name: str):
         super().__init__(name)
         self.finished: Future = Future()
+
+    def wind_down(self) -> bool:
+        """Bring to an end what may not just be left, after a signal; called again and again until it returns True."""
+        return True
 
     def close(self) -> None:
         """Release what is not ROS's."""
@@ -94,31 +134,35 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
     int
         Exit code: 0 after a signal, the node's own when it ended itself, 1 when it could not start.
     """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    # rclpy's own handlers would take the context away in the middle of a callback. These ones let it finish.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node: ManagedNode | None = None
     executor: Executor | None = None
+    code = 0
+    signals = Signals()
     try:
+        begin_ros(name, args)
         node = make()
+        signals.note()
         executor = make_executor()
         executor.add_node(node)
         # What lives for ever need not be looked at again: with the libraries' objects in it, each full collection of
         # garbage would hold up the node for a tenth of a second, about once a second.
         gc.collect()
         gc.freeze()
-        while not stop.is_set() and not node.finished.done():
+        while not signals.came and not node.finished.done():
             # One callback at a time: as long as there are more, the events executor would not come back by itself.
             executor.spin_once(LONGEST_WAIT)
-        return int(node.finished.result() or 0) if node.finished.done() else 0
+        latest = time.monotonic() + LONGEST_WIND_DOWN
+        while not node.finished.done() and not node.wind_down() and time.monotonic() < latest:
+            executor.spin_once(LONGEST_WAIT)
+        code = int(node.finished.result() or 0) if node.finished.done() else 0
+    except Interrupted:
+        pass
     except USER_ERRORS as error:
-        if stop.is_set():
-            return 0
-        get_logger(name).fatal(f"cannot start: {error}")
-        return 1
+        if not signals.came:
+            get_logger(name).fatal(f"cannot start: {error}")
+            code = 1
     finally:
+        signals.note()
         # First of all: nothing is to come for a node that is being taken down.
         if executor is not None:
             executor.shutdown()
@@ -127,6 +171,12 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
             node.destroy_node()
         rclpy.try_shutdown()
         ignore_signals()
+    if node is not None and node.abandoned:
+        # The interpreter would take away what the thread works with.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
 
 
 def ignore_signals() -> None:

@@ -15,7 +15,8 @@ from crisp_ik_ros.transforms import Array
 # The largest speed of a cubic from rest to rest is this many times its mean speed.
 CUBIC_PEAK = 1.5
 LIMIT_SLACK = 1e-6
-
+# Commanded speeds may exceed the limits by this share: whoever keeps them exactly is not refused for a rounding.
+SPEED_SLACK = 0.02
 
 # A command that was over longer ago than this is stale [s].
 LATEST = 0.1
@@ -56,6 +57,24 @@ class Motion:
     def velocity(self, time: float) -> Array:
         """Commanded velocity (J,) at a time [s]."""
         return self._evaluate(time)[1]
+
+    def shifted(self, shift: float) -> Motion:
+        """Return the same motion, later by ``shift`` [s]."""
+        return Motion(self.times + shift, self.positions, self.velocities)
+
+    def speeds(self) -> Array:
+        """Largest speeds (n - 1, J) between the points."""
+        durations = np.diff(self.times)[:, None]
+        mean = np.diff(self.positions, axis=0) / durations
+        if self.velocities is None:
+            return np.abs(mean)
+        v0, v1 = self.velocities[:-1], self.velocities[1:]
+        # The velocity is a parabola: at its ends, or at its vertex where that lies between them.
+        a, b = 3.0 * (v0 + v1 - 2.0 * mean), 2.0 * (3.0 * mean - 2.0 * v0 - v1)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = -b / (2.0 * a)
+            vertex = np.where((x > 0.0) & (x < 1.0), v0 + x * (b + x * a), 0.0)
+        return np.maximum(np.maximum(np.abs(v0), np.abs(v1)), np.abs(vertex))
 
     def _evaluate(self, time: float) -> tuple[Array, Array]:
         if time >= self.times[-1] or len(self.times) == 1:
@@ -104,8 +123,8 @@ def plan_motion(
     Raises
     ------
     InvalidInputError
-        When there is no point, shapes are wrong, times do not increase, a value is not finite or outside the limits, or
-        all points were over more than ``LATEST`` ago.
+        When there is no point, shapes are wrong, times do not increase, a value is not finite or outside the limits, a
+        joint would be faster than it may, or all points were over more than ``LATEST`` ago.
     """
     times = start + np.asarray(times_from_start, dtype=float)
     if len(times) == 0:
@@ -127,21 +146,28 @@ def plan_motion(
         raise InvalidInputError("points", f"velocities of lengths {given}", f"{robot.dof} in every point, or none")
     later = times > now
     if not later.any():
-        if times[-1] == start:
-            # A single point "now": jump there, as fast as the arm can.
-            return Motion(np.array([now]), wanted[-1:])
         late = now - times[-1]
         if late > LATEST:
             raise InvalidInputError("points", f"a last point {late:.3f} s in the past", f"at most {LATEST} s")
-        # A little late is better than never: the arm catches up as fast as its joints may.
+        # A single point "now", or all a little late: as fast as the joints may.
         duration = segment_duration(wanted[-1] - current.at(now), robot.velocity, 1.0, 1e-3)
         return Motion(np.array([now, now + duration]), np.vstack([current.at(now), wanted[-1]]))
     all_times = np.concatenate([[now], times[later]])
     all_positions = np.vstack([current.at(now), wanted[later]])
-    if not any(given):
-        return Motion(all_times, all_positions)
-    speeds = robot.check_configuration(velocities, "velocities")[later]
-    return Motion(all_times, all_positions, np.vstack([current.velocity(now), speeds]))
+    motion = Motion(all_times, all_positions)
+    if any(given):
+        speeds = robot.check_configuration(velocities, "velocities")[later]
+        motion = Motion(all_times, all_positions, np.vstack([current.velocity(now), speeds]))
+    _check_speeds(robot, motion)
+    return motion
+
+
+def _check_speeds(robot: RobotModel, motion: Motion) -> None:
+    speeds = motion.speeds()
+    if np.any(speeds > (1.0 + SPEED_SLACK) * robot.velocity):
+        segment, joint = (int(i) for i in np.unravel_index(np.argmax(speeds / robot.velocity), speeds.shape))
+        got = f"{robot.joint_names[joint]} at a speed of {speeds[segment, joint]:.3f} on the way to point {segment}"
+        raise InvalidInputError("points", got, f"at most {robot.velocity[joint]:.3f}")
 
 
 def segment_duration(step: ArrayLike, velocity: ArrayLike, scaling: float, period: float) -> float:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
+import time
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
@@ -14,14 +18,61 @@ from trajectory_msgs.msg import JointTrajectory
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.conversions import joint_state_message, pose_stamped_message, seconds, time_message
 from crisp_ik_ros.nodes.description import bias_of, description_of, other_joints, robot_of, urdf_path
+from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
+from crisp_ik_ros.nodes.health import Health, Level
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.motion import Motion, plan_motion
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
+from crisp_ik_ros.nodes.watch import Timeline
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 
 # Farther than this behind real time, the simulation lets the lost time go [s].
 LARGEST_LAG = 1.0
+
+
+@dataclass
+class Counts:
+    """What happened since the start, and since the last time that was told.
+
+    Attributes
+    ----------
+    commands, refused : int
+    reason : str
+        Why the last was refused.
+    lost : float
+        Time that the simulation let go [s].
+    messages : int
+        Published since ``since``, a time of the steady clock [s].
+    behind : float
+        Farthest that it was behind real time since then [s].
+    """
+
+    commands: int = 0
+    refused: int = 0
+    reason: str = ""
+    lost: float = 0.0
+    messages: int = 0
+    behind: float = 0.0
+    refused_before: int = 0
+    lost_before: float = 0.0
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def rate(self) -> float:
+        """Messages per second."""
+        return self.messages / max(time.monotonic() - self.since, 1e-9)
+
+    def next(self) -> Counts:
+        """Go on counting, once these were told."""
+        return replace(
+            self,
+            messages=0,
+            behind=0.0,
+            refused_before=self.refused,
+            lost_before=self.lost,
+            since=time.monotonic(),
+        )
 
 
 class PandaSim(ManagedNode):
@@ -44,6 +95,7 @@ class PandaSim(ManagedNode):
             True,
             "Whether to publish /robot_description (robot_state_publisher may).",
         )
+        period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         if not robot.within_limits(robot.check_configuration(initial, "initial_configuration")):
             raise InvalidInputError("initial_configuration", list(initial), "values within the joint limits")
         path = urdf_path(place["urdf"])
@@ -54,6 +106,8 @@ class PandaSim(ManagedNode):
         self._motion = Motion.still(initial)
         # Simulated time is real time: steps are taken until the clock is caught up with. It begins with the first.
         self._time = 0.0
+        self._counts = Counts()
+        self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
 
         reliable = QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
         self._joint_states = self.create_publisher(JointState, "joint_states", reliable)
@@ -65,7 +119,9 @@ class PandaSim(ManagedNode):
             self._description.publish(String(data=description))
         topic = "panda_arm_controller/joint_trajectory"
         self.create_subscription(JointTrajectory, topic, self._command, reliable)
-        self.create_timer(1.0 / rate, self._advance)
+        # A steady clock drives it, so that a clock that is set back does not stop it.
+        self.create_timer(1.0 / rate, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        DiagnosticUpdater(self, robot.name, period).add("simulation", self._health)
         self.get_logger().info(
             f"simulating {robot.name} ({robot.dof} joints) at {step_rate:g} Hz; "
             + (
@@ -83,6 +139,7 @@ class PandaSim(ManagedNode):
         return self.get_clock().now().nanoseconds * 1e-9
 
     def _command(self, message: JointTrajectory) -> None:
+        self._counts.commands += 1
         try:
             order = indices_of(message.joint_names, self._robot.joint_names, "joint_names", others_allowed=False)
             # Of the simulation: held up, it lags behind the clock, and a command is not late before it is late there.
@@ -99,17 +156,26 @@ class PandaSim(ManagedNode):
                 [pick(point.velocities) for point in message.points],
             )
         except CrispIKError as error:
+            self._counts.refused += 1
+            self._counts.reason = str(error)
             self.get_logger().error(f"trajectory refused: {error}", throttle_duration_sec=1.0)
 
     def _advance(self) -> None:
         now = self._now()
+        if now == 0.0:
+            return  # simulated time has not begun
+        _, jumped = self._timeline.advance(round(now * 1e9), time.monotonic())
         if self._time == 0.0:
             self._time = now
-        elif now - self._time > LARGEST_LAG or now < self._time - LARGEST_LAG:
-            self.get_logger().warning(
-                f"{now - self._time:.2f} s behind real time; going on from here", throttle_duration_sec=5.0
-            )
-            self._time = now - self._arm.time_step
+        elif jumped or now - self._time > LARGEST_LAG:
+            shift = now - self._arm.time_step - self._time
+            text = "the clock has jumped" if jumped else "behind real time"
+            self.get_logger().warning(f"{shift:.2f} s {text}; going on from here", throttle_duration_sec=5.0)
+            self._counts.lost += abs(shift)
+            # What is commanded goes on where it is: it was given for a time that there will not be.
+            self._time += shift
+            self._motion = self._motion.shifted(shift)
+        self._counts.behind = max(self._counts.behind, now - self._time)
         while self._time + self._arm.time_step <= now:
             self._time += self._arm.time_step
             # One step ahead of the clock, and with its speed: else the motors would trail the motion by more.
@@ -126,6 +192,26 @@ class PandaSim(ManagedNode):
             )
         )
         self._tip_pose.publish(pose_stamped_message(self._arm.tip_pose(), self._robot.base_link, stamp))
+        self._counts.messages += 1
+
+    def _health(self) -> Health:
+        counts, self._counts = self._counts, self._counts.next()
+        level = Level.OK
+        words = f"{counts.rate:.0f} joint states a second"
+        if counts.refused > counts.refused_before:
+            level, words = Level.WARN, f"a command was refused: {counts.reason}"
+        if counts.lost > counts.lost_before:
+            level, words = Level.WARN, "slower than real time: it let time go"
+        values = {
+            "rate [1/s]": f"{counts.rate:.1f}",
+            "farthest behind real time [ms]": f"{1e3 * counts.behind:.1f}",
+            "steps behind real time": round(counts.behind / self._arm.time_step),
+            "time let go [s]": f"{counts.lost:.2f}",
+            "commands": counts.commands,
+            "commands refused": counts.refused,
+            "last refused because": counts.reason,
+        }
+        return Health(level, words, values)
 
 
 def _pick(values: list[float], order: list[int]) -> list[float]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.trajectories import TRAJECTORIES, make_trajectory
+from crisp_ik_ros.trajectories import LARGEST, TRAJECTORIES, make_trajectory
 from crisp_ik_ros.transforms import Array
 
 BOTH = "both"
@@ -36,8 +36,8 @@ def requested_paths(
     names = list(TRAJECTORIES) if trajectory == BOTH else [trajectory]
     if trajectory not in (BOTH, *TRAJECTORIES):
         raise InvalidInputError("trajectory", repr(trajectory), " or ".join(map(repr, (*TRAJECTORIES, BOTH))))
-    if len(offset) != 3 or not np.isfinite(offset).all():
-        raise InvalidInputError("offset", list(offset), "three finite numbers of metres")
+    if len(offset) != 3 or not (np.abs(offset) <= LARGEST).all():
+        raise InvalidInputError("offset", list(offset), f"three numbers of metres, none beyond {LARGEST:g}")
     paths = {name: make_trajectory(name, points=points, radius=radius, yaw=yaw) for name in names}
     for path in paths.values():
         path[:, :3, 3] += offset

@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.description import robot_of
+from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
+from crisp_ik_ros.nodes.health import Health, Level
 from crisp_ik_ros.nodes.lifetime import ManagedNode, Patiently, run_node
 from crisp_ik_ros.nodes.listening import Listener
 from crisp_ik_ros.nodes.measurements import Measurement
@@ -98,9 +99,8 @@ class Recorder(ManagedNode):
             pose_within=pose_tolerance,
             orientation=mode == "poses",
         )
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_timer(TICK, self._tick)
-        self.create_timer(period, self._diagnose)
+        DiagnosticUpdater(self, robot.name, period).add("recording", self._health)
         # A capture may wait, while messages and timers go on.
         self.create_service(Trigger, "~/capture", self._capture, callback_group=ReentrantCallbackGroup())
         self.create_service(Trigger, "~/save", self._save)
@@ -180,7 +180,7 @@ class Recorder(ManagedNode):
 
     # -- what it has to say --------------------------------------------------------------------------------------------
 
-    def _diagnose(self) -> None:
+    def _health(self) -> Health:
         measurements, now = self._listener.measurements, self._listener.now()
         found = measurements.look(now)
         automatic = self.get_parameter("automatic").value
@@ -193,26 +193,18 @@ class Recorder(ManagedNode):
                 "captured; waiting for the next stop" if automatic else "the arm stands still; waiting for ~/capture"
             )
         values = {
-            "samples": str(len(self._recording)),
-            "unsaved": str(self._recording.unsaved),
+            "samples": len(self._recording),
+            "unsaved": self._recording.unsaved,
             "waiting for": state,
             "mode": self._recording.mode,
             "group": self.get_parameter("group").value,
             "automatic": str(automatic).lower(),
-            "output": str(self._recording.path),
+            "output": self._recording.path,
             "pose frame": measurements.frame_id,
         }
         ill = self._trouble or measurements.silence(now)
-        status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if ill else DiagnosticStatus.OK,
-            name=f"{self.get_fully_qualified_name()}: recording",
-            message=f"{self._recording.count()}; {self._trouble or state}",
-            hardware_id=measurements.robot.name,
-            values=[KeyValue(key=key, value=value) for key, value in values.items()],
-        )
-        message = DiagnosticArray(status=[status])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        words = f"{self._recording.count()}; {self._trouble or state}"
+        return Health(Level.WARN if ill else Level.OK, words, values)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -195,8 +195,8 @@ class Recording:
         dataset = self.dataset()
         try:
             dataset.save(self.path)
-        except OSError as error:
-            raise CrispIKError(f"not saved ({self.count()}): cannot write {self.path}: {error}") from error
+        except DatasetError as error:
+            raise CrispIKError(f"not saved ({self.count()}): {error}") from error
         self._saved = len(dataset)
         return f"{self.count()} in {self.path}"
 

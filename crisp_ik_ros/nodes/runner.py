@@ -65,7 +65,7 @@ def command_of(spec: NodeSpec) -> list[str]:
         command = [sys.executable, "-m", f"crisp_ik_ros.nodes.{spec.executable}"]
     else:
         command = [str(_executable(spec.package, spec.executable))]
-    command += [*spec.arguments, "--ros-args", "-r", f"__node:={spec.name}"]
+    command += [*spec.arguments, "--ros-args", *spec.ros_arguments, "-r", f"__node:={spec.name}"]
     for before, after in spec.remappings:
         command += ["-r", f"{before}:={after}"]
     if spec.config:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
 import numpy as np
 
 from crisp_ik_ros.estimators.crisp import CRiSP
@@ -15,6 +20,67 @@ from crisp_ik_ros.resources import model_path
 NOMINAL = "nominal"
 SHIPPED_MODEL = "panda_residual.npz"
 WARM_UP_SOLVES = 3
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model that is in use: what was read, and where from.
+
+    Attributes
+    ----------
+    estimator : InverseKinematics
+    name : str
+        That it was asked for by.
+    fingerprint : str
+        SHA-256 of the file as it was when it was read; empty: there is no file.
+    since : float
+        When it was read, seconds since the epoch.
+    """
+
+    estimator: InverseKinematics
+    name: str
+    fingerprint: str = ""
+    since: float = field(default_factory=time.time)
+
+    def __str__(self) -> str:
+        return describe(self.estimator, self.name)
+
+    def facts(self) -> dict[str, object]:
+        """What is to be known of it, by name."""
+        estimator = self.estimator
+        return {
+            "model": str(self),
+            "model file": "" if self.name == NOMINAL else self.name or SHIPPED_MODEL,
+            "model estimator": type(estimator).__name__,
+            "model samples": getattr(estimator, "samples_", 0),
+            "model sha256": self.fingerprint,
+            "model loaded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.since)),
+            "model warnings": "; ".join(warnings_of(estimator)),
+        }
+
+
+def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = "") -> Served:
+    """Read what ``load_estimator`` does, and keep in mind what it was.
+
+    Raises
+    ------
+    CrispIKError
+        When model or URDF cannot be used.
+    """
+    fingerprint = "" if model == NOMINAL else _sha256(Path(model or model_path(SHIPPED_MODEL)))
+    return Served(load_estimator(model, urdf, base_link, tip_link), model, fingerprint)
+
+
+def _sha256(path: Path) -> str:
+    """SHA-256 of a file; empty where it cannot be read, which the loader has the words for."""
+    try:
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest()
+    except (OSError, ValueError):
+        return ""
 
 
 def load_estimator(model: str, urdf: str = "", base_link: str = "", tip_link: str = "") -> InverseKinematics:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 
@@ -41,7 +44,13 @@ class Window:
 
 
 class ServiceStatistics:
-    """Counts of requests since the last ``clear``, and the latencies of the last ones."""
+    """Counts of requests since the last ``clear``, and the latencies of the last ones.
+
+    Attributes
+    ----------
+    failing : bool
+        Whether most of those between the last two reports failed; it stands while there are none.
+    """
 
     def __init__(self) -> None:
         self.clear()
@@ -50,7 +59,8 @@ class ServiceStatistics:
         """Start anew."""
         self._latencies, self._supports = Window(), Window()
         self._codes: Counter[int] = Counter()
-        self._since_last = 0
+        self._since_last = self._failed_since_last = 0
+        self.failing = False
 
     def add(self, latency: float, code: int, support: float) -> None:
         """Count one request: seconds it took, error code, support 0..1."""
@@ -59,6 +69,8 @@ class ServiceStatistics:
         self._since_last += 1
         if code == ErrorCode.SUCCESS:
             self._supports.add(support)
+        else:
+            self._failed_since_last += 1
 
     def add_path(self, latency: float, codes: np.ndarray, supports: Array) -> None:
         """Count the n poses of a path: seconds that all took together, codes (n,) and supports (n,) of each."""
@@ -66,7 +78,9 @@ class ServiceStatistics:
         self._latencies.add_many(np.full(count, latency / max(count, 1)))
         self._codes.update(codes.tolist())
         self._since_last += count
-        self._supports.add_many(supports[codes == ErrorCode.SUCCESS])
+        solved = supports[codes == ErrorCode.SUCCESS]
+        self._failed_since_last += count - len(solved)
+        self._supports.add_many(solved)
 
     def report(self, elapsed: float) -> dict[str, str]:
         """Values to publish; ``elapsed`` are the seconds since the last report."""
@@ -86,5 +100,32 @@ class ServiceStatistics:
         for code, count in sorted(self._codes.items()):
             if code != ErrorCode.SUCCESS:
                 values[f"failures {ErrorCode(code).name}"] = str(count)
-        self._since_last = 0
+        if self._since_last:
+            self.failing = self._failed_since_last > 0.5 * self._since_last
+        self._since_last = self._failed_since_last = 0
         return values
+
+
+class Throttle:
+    """Lets one line through in a while, with the number of those since the last.
+
+    Parameters
+    ----------
+    say : callable
+        Gets the lines.
+    period : float
+        Least time between two [s].
+    """
+
+    def __init__(self, say: Callable[[str], object], period: float = 1.0):
+        self._say, self._period = say, period
+        self._last, self._held = -math.inf, 0
+
+    def __call__(self, line: str) -> None:
+        """Say a line, or count it."""
+        now = time.monotonic()
+        if now - self._last < self._period:
+            self._held += 1
+            return
+        self._say(f"{line} ({self._held} more since the last of these)" if self._held else line)
+        self._last, self._held = now, 0

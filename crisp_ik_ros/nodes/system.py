@@ -17,7 +17,10 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.trajectories import TRAJECTORIES
 
 PACKAGE = "crisp_ik"
+# Parent of the enclaves in config/security/policy.xml, each of which has the name of its node.
+ENCLAVES = f"/{PACKAGE}"
 AUTO = "auto"
+LOG_LEVELS = ("debug", "info", "warn", "error", "fatal")
 LOSSES = ("residual", "forward_kinematics", "radians")
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 
@@ -49,9 +52,13 @@ class SystemArguments:
     loop: bool = _argument(False, "Whether to begin again after the last target.")
     exit_when_done: bool = _argument(False, "Whether all ends after the last target.")
     report: str = _argument("", "Path of a JSON file for all that was measured; empty: none.")
+    security: bool = _argument(
+        False, f"Whether each node runs in its SROS2 enclave, {ENCLAVES}/NODE (see docs/security.md)."
+    )
+    log_level: str = _argument("info", "Least level that this package's nodes log: debug, info, warn, error or fatal.")
 
     def __post_init__(self) -> None:
-        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES}
+        choices = {"trajectory": (*TRAJECTORIES, BOTH), "loss": LOSSES, "log_level": LOG_LEVELS}
         for name, allowed in choices.items():
             if getattr(self, name) not in allowed:
                 raise InvalidInputError(name, repr(getattr(self, name)), " or ".join(map(repr, allowed)))
@@ -109,6 +116,10 @@ class NodeSpec:
     remappings : tuple of (str, str)
     arguments : tuple of str
         Further arguments of the command line.
+    enclave : str
+        SROS2 enclave; empty: that of the environment.
+    log_level : str
+        Least level that is logged; empty: ROS's default.
     """
 
     name: str
@@ -120,6 +131,14 @@ class NodeSpec:
     required: bool = True
     remappings: tuple[tuple[str, str], ...] = ()
     arguments: tuple[str, ...] = ()
+    enclave: str = ""
+    log_level: str = ""
+
+    @property
+    def ros_arguments(self) -> list[str]:
+        """What goes behind ``--ros-args`` beside names and parameters."""
+        options = {"--enclave": self.enclave, "--log-level": self.log_level}
+        return [word for option, value in options.items() if value for word in (option, value)]
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
@@ -168,6 +187,7 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
         "report": str(Path(arguments.report).expanduser().absolute()) if arguments.report else "",
     }
     nodes.append(_node("trajectory_follower", following))
+    nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(urdf_path())}
         publisher = "robot_state_publisher"
@@ -175,6 +195,8 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     if arguments.rviz:
         view = ("-d", str(config_path("panda.rviz")))
         nodes.append(NodeSpec("rviz2", "rviz2", "rviz2", required=False, arguments=view))
+    if arguments.security:
+        nodes = [dataclasses.replace(node, enclave=f"{ENCLAVES}/{node.name}") for node in nodes]
     return nodes
 
 

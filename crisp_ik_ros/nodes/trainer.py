@@ -10,11 +10,11 @@ from pathlib import Path
 import rclpy
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.nodes.beginning import begin_ros
 from crisp_ik_ros.nodes.description import robot_of, urdf_path
 from crisp_ik_ros.nodes.lifetime import USER_ERRORS, ignore_signals
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
@@ -32,6 +32,7 @@ class Trainer(Node):
 
     def __init__(self) -> None:
         super().__init__("trainer")
+        self._outputs: dict[Path, tuple[int, int] | None] = {}
         self._place = declare_robot(self)
         self._bias = declare_bias(self)
         self._dataset = declare(
@@ -99,6 +100,7 @@ class Trainer(Node):
             corrected_urdf=_path(self._corrected_urdf),
             urdf=urdf_path(self._place["urdf"]),
         )
+        self._outputs = {path: _state(path) for path in (output, request.report, request.corrected_urdf) if path}
         log = self.get_logger()
         trained = train(
             request,
@@ -111,6 +113,7 @@ class Trainer(Node):
             },
             lambda label: _Throttled(self, label),
             log.info,
+            None if self._dataset else self._samples,
         )
         for warning in trained.warnings:
             log.warning(warning)
@@ -120,6 +123,10 @@ class Trainer(Node):
             f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB) after {trained.seconds:.1f} s; "
             f"validation error: {readable(trained.model.validation_)}"
         )
+
+    def written(self) -> list[Path]:
+        """Return the files that this run has written: each is whole."""
+        return [path for path, before in self._outputs.items() if _state(path) != before]
 
     def _keeps(self, output: Path, robot: RobotModel) -> bool:
         try:
@@ -146,6 +153,15 @@ class Trainer(Node):
         )  # fmt: skip
 
 
+def _state(path: Path) -> tuple[int, int] | None:
+    """What changes when a file is replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
 def _path(text: str) -> Path | None:
     return Path(text).expanduser() if text else None
 
@@ -170,18 +186,21 @@ def _interrupt(*_: object) -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Train; return the exit code: 0 also when interrupted, which writes nothing."""
+    """Train; return the exit code: 0 also when interrupted, which leaves whole files and no others."""
     # There is nothing to spin: both signals interrupt the work itself.
     signal.signal(signal.SIGINT, _interrupt)
     signal.signal(signal.SIGTERM, _interrupt)
     node = None
     try:
-        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+        begin_ros("trainer", args)
         node = Trainer()
         node.run()
         return 0
     except KeyboardInterrupt:
-        get_logger("trainer").info("interrupted; no model was written")
+        written = ", ".join(map(str, node.written())) if node is not None else ""
+        get_logger("trainer").info(
+            f"interrupted; written: {written}" if written else "interrupted; no model was written"
+        )
         return 0
     except USER_ERRORS as error:
         get_logger("trainer").fatal(str(error))

@@ -6,40 +6,35 @@ import sys
 import time
 from enum import Enum
 from pathlib import Path as FilePath
-from typing import Any
 
-import numpy as np
-from crisp_ik.srv import ComputeIK
 from geometry_msgs.msg import PoseStamped
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.task import Future
-from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.nodes.conversions import (
-    duration_message,
-    joint_state_message,
-    pose_from_message,
-    pose_stamped_message,
-    seconds,
-    time_message,
-)
+from crisp_ik_ros.nodes.asking import Asker
+from crisp_ik_ros.nodes.commanding import Commander
+from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
 from crisp_ik_ros.nodes.description import robot_of
-from crisp_ik_ros.nodes.follower_options import declare_options
+from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
-from crisp_ik_ros.nodes.joint_order import indices_of
+from crisp_ik_ros.nodes.guard import Conditioning
+from crisp_ik_ros.nodes.lead import Lead
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
-from crisp_ik_ros.nodes.motion import approach_duration, check_step, segment_duration
+from crisp_ik_ros.nodes.measured_joints import MeasuredJoints
 from crisp_ik_ros.nodes.parameters import declare_robot
+from crisp_ik_ros.nodes.route import Route
+from crisp_ik_ros.nodes.time_scaling import Plan
 from crisp_ik_ros.nodes.view import View
-from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
 
-LONGEST_TICK = 0.01
-SHORTEST_APPROACH = 0.5
-# A command is sent this long before its motion begins, so that neither side's jitter stops the arm [s].
-LEAD = 0.1
+TICK = 0.01
+# After a loss, both are back when they were heard for this long [s].
+WELL = 0.2
+# Of the time that is waited for that, what a step of the clock counts for at most [s].
+LONGEST_STEP = 0.2
 
 
 class Phase(Enum):
@@ -48,79 +43,103 @@ class Phase(Enum):
     IDLE = "idle"
     WAITING = "waiting for the service and the joint states"
     FOLLOWING = "following"
+    HELD = "at rest until service and joint states are back"
     SETTLING = "coming to rest"
+    STOPPING = "slowing down to a stop"
 
 
 class TrajectoryFollower(ManagedNode):
-    """Asks for the next target while the arm moves to the present one, so that the motion does not stop."""
+    """Asks for targets ahead of the arm, and commands only what ends at rest, whatever happens next."""
 
     def __init__(self) -> None:
         super().__init__("trajectory_follower")
         self._robot = robot_of(**declare_robot(self))
-        self._options = declare_options(self)
-        options = self._options
+        self._options = options = declare_options(self)
+        self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
+        self._limits = options.limits(self._robot.velocity)
         self._view = View(self, self._robot.base_link, options.error_scale, options.marker_lifetime)
-        self._command = self.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", 10)
-        self.create_subscription(JointState, "joint_states", self._on_joint_state, qos_profile_sensor_data)
+        self._commander = Commander(self, self._robot)
         self.create_subscription(PoseStamped, "panda_sim/tip_pose", self._on_tip_pose, qos_profile_sensor_data)
-        self._client: Any = self.create_client(ComputeIK, "compute_ik")
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
-        self.create_timer(min(LONGEST_TICK, 0.5 * self._options.period), self._tick)
-        self.create_timer(0.2, self._draw)
 
         self._phase = Phase.IDLE
-        self._joints: Array | None = None
-        self._heard: list[str] | None = None
-        self._order: list[int] = []
-        self._runs: list[Following] = []
+        self._watch = Watch(options.halt_time)
+        self._asker = Asker(self, self._robot, options, self._watch, self._fail, self._keep_asking)
+        self._measured = MeasuredJoints(self, self._robot, self._watch, self._must_change)
+        self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
         self._queue: list[str] = []
-        self._run: Following | None = None
-        self._pending: tuple[Future, float] | None = None
-        self._answer: ComputeIK.Response | None = None
-        self._due = 0.0
-        self._last: Array | None = None
-        self._ahead: list[tuple[float, Array]] = []
-        self._waiting_since = self._complained = time.monotonic()
-        if self._options.autostart:
+        self._runs: list[Following] = []
+        self._route: Route | None = None
+        self._lead: Lead | None = None
+        self._refusal = ""
+        self._again = self._late = False
+        self._due = 0
+        self._held = self._since = self._complained = 0.0
+        # A steady clock drives it: a signal, or a lost node, is noticed also where simulated time stands still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(TICK, self._tick, clock=steady)
+        self.create_timer(0.2, self._draw, clock=steady)
+        if options.autostart:
             self._start()
 
-    # -- starting and stopping -----------------------------------------------------------------------------------------
-
     def _start(self) -> None:
-        self._run = None
+        self._route = self._lead = None
         self._runs = []
         self._queue = list(self._options.paths)
         self._phase = Phase.WAITING
-        self._waiting_since = self._complained = time.monotonic()
+        self._again = False
+        self._since = self._complained = time.monotonic()
 
     def _on_start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._phase is Phase.IDLE
+        stopping = self._phase is Phase.STOPPING and not self._refusal
+        response.success = stopping or self._phase is Phase.IDLE
         response.message = "started" if response.success else f"already {self._phase.value}"
-        if response.success:
+        if stopping:
+            self._again = True
+        elif response.success:
             self._start()
         return response
 
     def _on_stop(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = self._phase is not Phase.IDLE
-        response.message = "stopped" if response.success else "nothing to stop"
+        response.success = self._phase not in (Phase.IDLE, Phase.STOPPING)
+        response.message = "slowing down to a stop" if response.success else "nothing to stop"
+        self._again = False
         if response.success:
-            self._halt()
             self.get_logger().info("stopped, as asked")
+            self._stop()
         return response
 
-    def _halt(self) -> None:
-        """Command no more; the arm ends where it was last sent."""
-        self._forget_request()
-        self._phase = Phase.IDLE
+    def wind_down(self) -> bool:
+        """Slow down to a stop; return whether the arm is at rest."""
+        if self._phase not in (Phase.IDLE, Phase.STOPPING):
+            self._stop()
+        self._again = False
+        return self._lead is None or self._lead.rests(self._now())
+
+    def _stop(self, refusal: str = "") -> None:
+        """Slow down from the last command; afterwards idle, and with a refusal the end."""
+        self._asker.forget()
         self._queue = []
+        self._refusal = refusal
+        self._phase = Phase.STOPPING
+        if self._lead is not None:
+            self._send(self._lead.brake(self._now()))
+        else:
+            self._stopped()
+
+    def _stopped(self) -> None:
+        self._phase = Phase.IDLE
+        if self._refusal:
+            if self._route is not None and self._route.run not in self._runs:
+                self._runs.append(self._route.run)
+            self._finish(1)
+        elif self._again:
+            self._start()
 
     def _fail(self, reason: str) -> None:
         self.get_logger().error(f"stopped: {reason}")
-        self._halt()
-        if self._run is not None and self._run not in self._runs:
-            self._runs.append(self._run)
-        self._finish(1)
+        self._stop(reason)
 
     def _finish(self, code: int) -> None:
         if self._options.report:
@@ -130,181 +149,176 @@ class TrajectoryFollower(ManagedNode):
             except CrispIKError as error:
                 self.get_logger().error(str(error))
                 code = 1
-        if self._options.exit:
+        if self._options.exit and not self.finished.done():
             self.finished.set_result(code)
 
-    # -- what comes in -------------------------------------------------------------------------------------------------
+    def _must_change(self) -> bool:
+        return self._lead is not None and self._lead.moves(self._now())
 
-    def _on_joint_state(self, message: JointState) -> None:
-        # The names are the same in every message, or nearly.
-        if message.name != self._heard:
-            try:
-                self._order = indices_of(message.name, self._robot.joint_names, "joint_states")
-            except CrispIKError as error:
-                self.get_logger().warning(f"joint states ignored: {error}", throttle_duration_sec=5.0)
-                return
-            self._heard = message.name
-        if len(message.position) != len(message.name):
-            return
-        joints = np.asarray(message.position)[self._order]
-        if np.isfinite(joints).all():
-            # A joint at its limit may be measured slightly beyond it.
-            self._joints = np.clip(joints, self._robot.lower, self._robot.upper)
+    def _keep_asking(self) -> None:
+        assert self._route is not None and self._measured.joints is not None
+        far = self._lead is not None and self._lead.left > LOOKAHEAD
+        self._asker.keep_asking(self._route, far, self._measured.joints, self._phase is Phase.HELD)
 
     def _on_tip_pose(self, message: PoseStamped) -> None:
-        if self._run is not None and self._phase in (Phase.FOLLOWING, Phase.SETTLING):
-            self._run.tips.add(seconds(message.header.stamp), pose_from_message(message.pose))
+        if self._route is not None and self._phase in (Phase.FOLLOWING, Phase.HELD, Phase.SETTLING):
+            self._route.run.tips.add(seconds(message.header.stamp), pose_from_message(message.pose))
 
-    # -- the motion ----------------------------------------------------------------------------------------------------
-
-    def _now(self) -> float:
-        return self.get_clock().now().nanoseconds * 1e-9
+    def _now(self) -> int:
+        return self.get_clock().now().nanoseconds
 
     def _tick(self) -> None:
+        now, steady = self._now(), time.monotonic()
+        step, jumped = self._timeline.advance(now, steady)
         if self._phase is Phase.WAITING:
-            self._wait()
-        elif self._phase is Phase.FOLLOWING:
-            self._follow()
-        elif self._phase is Phase.SETTLING and self._now() >= self._due:
-            self._end_trajectory()
+            self._wait(steady)
+        elif self._phase is not Phase.IDLE:
+            if jumped:
+                self._on_jump(now, step)
+            if self._phase in (Phase.FOLLOWING, Phase.HELD):
+                self._keep_asking()
+            # Where simulated time stands still, nothing moves and nothing is late.
+            if step > 0.0:
+                self._advance(now, steady, step)
 
-    def _wait(self) -> None:
+    def _advance(self, now: int, steady: float, step: float) -> None:
+        if self._route is not None:
+            self._route.note_passed(self._lead, now)
+        if self._phase is Phase.FOLLOWING:
+            self._follow(now, steady)
+        elif self._phase is Phase.HELD:
+            self._hold(now, steady, step)
+        elif self._phase is Phase.SETTLING and now >= self._due:
+            self._end_trajectory()
+        elif self._phase is Phase.STOPPING and (self._lead is None or self._lead.rests(now)):
+            self._stopped()
+
+    def _wait(self, steady: float) -> None:
         missing = []
-        if not self._client.service_is_ready():
-            missing.append(f"service {self._client.srv_name}")
-        if self._joints is None:
+        if not self._asker.ready:
+            missing.append(f"service {self._asker.name}")
+        if self._measured.joints is None or JOINTS in self._watch.silent(steady):
             missing.append("joint states")
-        now = time.monotonic()
         if not missing:
             self._begin_trajectory()
-        elif self._options.start_timeout and now - self._waiting_since > self._options.start_timeout:
+        elif self._options.start_timeout and steady - self._since > self._options.start_timeout:
             self._fail(f"no {' and no '.join(missing)} within {self._options.start_timeout:g} s")
-        elif now - self._complained > 5.0:
-            self._complained = now
+        elif steady - self._complained > 5.0:
+            self._complained = steady
             self.get_logger().info(f"waiting for {' and '.join(missing)}")
 
     def _begin_trajectory(self) -> None:
-        name = self._queue.pop(0)
-        self._run = Following(name, self._options.paths[name])
-        self._last = None
-        self._ahead = []
-        self._due = self._now()
-        self._phase = Phase.FOLLOWING
-        self._view.begin(self._run)
-        self.get_logger().info(f"{name}: {len(self._run.targets)} targets")
-        self._ask()
+        name, options = self._queue.pop(0), self._options
+        run = Following(name, options.paths[name])
+        velocity, step = self._limits.velocity, options.joint_step
+        self._route = Route(self._robot, run, self._conditioning, velocity, options.period, step)
+        self._lead, self._held = None, 0.0
+        self._asker.forget()
+        self._phase, self._since = Phase.FOLLOWING, time.monotonic()
+        self._view.begin(run)
+        self.get_logger().info(f"{name}: {len(run.targets)} targets")
+        self._keep_asking()
 
-    def _ask(self) -> None:
-        """Send the request for the next target."""
-        assert self._run is not None and self._joints is not None
-        request = ComputeIK.Request()
-        request.pose = pose_stamped_message(self._run.targets[len(self._run.codes)], self._robot.base_link)
-        request.seed = joint_state_message(self._robot.joint_names, self._joints)
-        request.timeout = duration_message(self._options.timeout)
-        self._answer = None
-        begin = time.perf_counter()
-        future = self._client.call_async(request)
-        self._pending = (future, begin)
-        future.add_done_callback(self._on_answer)
-
-    def _on_answer(self, future: Future) -> None:
-        if self._pending is None or self._pending[0] is not future or self._run is None:
+    def _follow(self, now: int, steady: float) -> None:
+        """Command the arm to go on, as long as all is well."""
+        route, options = self._route, self._options
+        assert route is not None and self._measured.joints is not None
+        if self._lead is None:
+            if route.path is not None:
+                self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
+                self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
+            elif route.over:
+                self._settle(now)
+            elif self._watch.age(steady, SERVICE) > options.patience and steady - self._since > options.patience:
+                self._lose(f"no answer from {self._asker.name} within {options.patience:g} s")
             return
-        latency = time.perf_counter() - self._pending[1]
-        self._pending = None
-        response: Any = future.result()
-        self._answer = response
-        self._run.answered(
-            int(response.error_code), response.message, latency, float(response.support), response.source
-        )
+        lead = self._lead
+        silent = self._watch.silent(steady)
+        elsewhere = lead.elsewhere(now, self._measured.stamp, self._measured.joints)
+        if silent:
+            self._lose(f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s")
+        elif elsewhere:
+            self._send(lead.brake(now))
+            self._lose(elsewhere)
+        elif lead.arrived(now):
+            if route.refusal:
+                self._fail(route.refusal)
+            elif route.over:
+                self._settle(now)
+        else:
+            late = steady > self._watch.deadline - 0.5 * options.halt_time
+            if late and not self._late and not lead.rests(now):
+                route.run.slow_downs += 1
+                text = f"slower for a moment: nothing heard for {steady - self._watch.oldest:.3f} s"
+                self.get_logger().warning(text, throttle_duration_sec=1.0)
+            self._late = late
+            self._send(lead.run(now, now + round(1e9 * (self._watch.deadline - steady))))
 
-    def _forget_request(self) -> None:
-        if self._pending is not None:
-            self._client.remove_pending_request(self._pending[0])
-        self._pending = self._answer = None
+    def _lose(self, reason: str) -> None:
+        """Wait at rest; what was commanded last ends there."""
+        assert self._route is not None
+        self._route.run.halts += 1
+        self._phase, self._held = Phase.HELD, 0.0
+        self._watch.lost(time.monotonic())
+        if self._options.abort:
+            self._fail(reason)
+        else:
+            self.get_logger().warning(f"halted: {reason}")
 
-    def _follow(self) -> None:
-        assert self._run is not None
-        if self._answer is None:
-            if self._pending is not None and time.perf_counter() - self._pending[1] > self._options.patience:
-                self._fail(f"no answer from {self._client.srv_name} within {self._options.patience:g} s")
+    def _hold(self, now: int, steady: float, step: float) -> None:
+        assert self._measured.joints is not None
+        if self._lead is not None and not self._lead.rests(now):
+            # What is measured while the arm slows down does not say where it rests.
+            self._watch.count_anew(steady)
             return
-        now = self._now()
-        if now < self._due - LEAD:
-            return
-        response, self._answer = self._answer, None
-        if response.error_code != ComputeIK.Response.SUCCESS:
-            self.get_logger().warning(
-                f"target {len(self._run.configurations)} left out, code {response.error_code}: {response.message}",
-                throttle_duration_sec=1.0,
-            )
-            self._run.commanded(None, None)
-        else:
-            try:
-                self._send(np.array(response.solution.position), response.solution.name, now)
-            except CrispIKError as error:
-                self._fail(str(error))
-                return
-        if len(self._run.configurations) < len(self._run.targets):
-            self._ask()
-        else:
-            self._due += self._options.settle
-            self._phase = Phase.SETTLING
+        self._held += min(step, LONGEST_STEP)
+        if self._watch.well(steady, WELL):
+            self.get_logger().info("service and joint states are back, going on")
+            self._phase, self._since = Phase.FOLLOWING, steady
+            if self._lead is not None:
+                self._send(self._lead.resume(now, self._measured.joints))
+        elif self._options.resume_timeout and self._held > self._options.resume_timeout:
+            missing = " and ".join(self._watch.silent(steady)) or "the arm"
+            self._fail(f"{missing} not back within {self._options.resume_timeout:g} s")
 
-    def _send(self, positions: Array, names: list[str], now: float) -> None:
-        """Command a solution: slowly to the first one, then at the rate of the targets."""
-        assert self._run is not None and self._joints is not None
-        target = positions[indices_of(names, self._robot.joint_names, "solution")]
-        speed, scaling = self._robot.velocity, self._options.scaling
-        start = max(self._due, now)
-        if self._last is None:
-            check_step(self._robot, self._joints, target, np.inf)
-            duration = approach_duration(target - self._joints, speed, scaling, SHORTEST_APPROACH)
-            self._publish(start, [(start + duration, target)], at_rest=True)
-            # The arm rests at the first target before it sets off.
-            duration += self._options.settle
-        else:
-            check_step(self._robot, self._last, target, self._options.joint_step)
-            duration = segment_duration(target - self._last, speed, scaling, self._options.period)
-            # The points still to come go along, since a new trajectory replaces the one before.
-            pending = [point for point in self._ahead if point[0] > now] or [(start, self._last)]
-            self._publish(pending[0][0], [*pending, (start + duration, target)])
-            self._ahead = pending
-        self._due = start + duration
-        self._ahead.append((self._due, target))
-        self._run.commanded(target, self._due)
-        self._last = target
+    def _on_jump(self, now: int, step: float) -> None:
+        """The clock was set: what was commanded means nothing any more, and the arm has come to rest somewhere."""
+        self._due += (shift := round(1e9 * step))
+        if self._lead is not None:
+            self._lead.forget_time(now, shift)
+        if self._phase is Phase.FOLLOWING and self._lead is not None:
+            self._lose(f"the clock has jumped by {step:.3f} s")
 
-    def _publish(self, start: float, points: list[tuple[float, Array]], at_rest: bool = False) -> None:
-        """Command points, each with its time; ``at_rest``: with speed zero there."""
-        message = JointTrajectory(joint_names=list(self._robot.joint_names))
-        message.header.stamp = time_message(start)
-        speeds = [0.0] * self._robot.dof if at_rest else []
-        message.points = [
-            JointTrajectoryPoint(
-                positions=configuration.tolist(), velocities=speeds, time_from_start=duration_message(arrival - start)
-            )
-            for arrival, configuration in points
-        ]
-        self._command.publish(message)
+    def _send(self, plan: Plan | None) -> None:
+        try:
+            if plan is not None:
+                self._commander.send(plan)
+        except CrispIKError as error:
+            self.get_logger().error(f"stopped: {error}")
+            self._phase, self._refusal = Phase.STOPPING, str(error)
+
+    def _settle(self, now: int) -> None:
+        self._due = now + round(1e9 * self._options.settle)
+        self._phase = Phase.SETTLING
 
     def _end_trajectory(self) -> None:
-        assert self._run is not None
+        assert self._route is not None
+        run = self._route.run
         self._draw()
-        self._runs.append(self._run)
-        self.get_logger().info(self._run.summary())
+        self._runs.append(run)
+        self.get_logger().info(run.summary())
         if self._queue:
             self._begin_trajectory()
             return
-        code = 0 if all(run.complete for run in self._runs) else 1
-        self._halt()
-        self._finish(code)
+        self._phase = Phase.IDLE
+        self._asker.forget()
+        self._finish(0 if all(run.complete for run in self._runs) else 1)
         if self._options.loop and not self.finished.done():
             self._start()
 
     def _draw(self) -> None:
-        if self._run is not None and self._phase in (Phase.FOLLOWING, Phase.SETTLING):
-            self._view.update(self._run)
+        if self._route is not None and self._phase in (Phase.FOLLOWING, Phase.HELD, Phase.SETTLING):
+            self._view.update(self._route.run)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from xml.etree import ElementTree
 
 from crisp_ik_ros.errors import URDFError
+from crisp_ik_ros.robots.guarded_xml import parse_xml
 from crisp_ik_ros.robots.urdf import ChainJoint
 from crisp_ik_ros.transforms import Array
 
@@ -31,11 +32,7 @@ def urdf_with_joints(xml: bytes, joints: Sequence[ChainJoint]) -> bytes:
     URDFError
         When the text is no XML, or lacks one of the joints.
     """
-    parser = ElementTree.XMLParser(target=ElementTree.TreeBuilder(insert_comments=True))
-    try:
-        root = ElementTree.fromstring(xml, parser)
-    except ElementTree.ParseError as error:
-        raise URDFError(f"cannot be read as a URDF: {error}") from error
+    root = parse_xml(xml, comments=True)
     elements = {element.get("name"): element for element in root.findall("joint")}
     for joint in joints:
         if joint.name not in elements:

@@ -35,6 +35,7 @@ def link_masses(chain: ParsedChain, bodies: Sequence[Body]) -> tuple[Array, Arra
     number = {body.name: i for i, body in enumerate(bodies)}
     carriers = [joint.child_link for joint in chain.joints if joint.movable]
     masses, centers = np.zeros(len(carriers)), np.zeros((len(carriers), 3))
+    moved = set(carriers)
     for j, carrier in enumerate(carriers):
         waiting = [(number[carrier], np.eye(4))]
         moment = np.zeros(3)
@@ -43,9 +44,7 @@ def link_masses(chain: ParsedChain, bodies: Sequence[Body]) -> tuple[Array, Arra
             body = bodies[i]
             masses[j] += body.mass
             moment += body.mass * (pose[:3, :3] @ body.center + pose[:3, 3])
-            waiting += [
-                (k, pose @ bodies[k].origin) for k in below.get(body.name, []) if bodies[k].name not in carriers
-            ]
+            waiting += [(k, pose @ bodies[k].origin) for k in below.get(body.name, []) if bodies[k].name not in moved]
         if masses[j] > 0.0:
             centers[j] = moment / masses[j]
     return masses, centers

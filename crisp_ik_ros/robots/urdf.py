@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,15 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.errors import URDFError
+from crisp_ik_ros.files import read_file, shortened
+from crisp_ik_ros.robots.guarded_xml import LARGEST, plain_xml
 from crisp_ik_ros.transforms import Array
 
+# No file system takes a longer path.
+LONGEST_PATH = 4096
 MOVABLE = ("revolute", "continuous", "prismatic")
+# More than any arm has: joints of a chain, lengths [m], joint limits [rad or m], masses of links [kg].
+MOST_JOINTS, LARGEST_LENGTH, LARGEST_LIMIT, LARGEST_MASS = 1000, 1e6, 1e12, 1e9
 
 
 @dataclass(frozen=True)
@@ -87,16 +94,16 @@ def read_urdf(path_or_xml: str | Path) -> bytes:
     Raises
     ------
     URDFError
-        When there is no such file.
+        When there is no such file, or it is larger than 16 MiB.
     """
     text = str(path_or_xml)
     if text.lstrip().startswith("<"):
         return text.encode()
-    path = Path(path_or_xml)
     try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        raise URDFError(f"no URDF file at {text[:200]}; give a path to one, or its XML text") from error
+        return read_file(Path(path_or_xml), LARGEST, URDFError, "URDF")
+    except URDFError as error:
+        said = "" if len(text) > LONGEST_PATH else f" ({error})"
+        raise URDFError(f"no URDF file at {shortened(text)}; give a path to one, or its XML text{said}") from error
 
 
 def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None = None) -> ParsedChain:
@@ -120,7 +127,7 @@ def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None =
         When the XML is no URDF, a link is unknown, the links are not connected, or a joint of the chain lacks limits,
         has a zero axis or a type that is not supported.
     """
-    return _chain(_parse_with_yourdfpy(_well_formed(xml)), base_link, tip_link)
+    return _chain(_parse_with_yourdfpy(plain_xml(xml)), base_link, tip_link)
 
 
 def parse_bodies(
@@ -145,7 +152,7 @@ def parse_bodies(
     URDFError
         As ``parse_chain`` does, and when a mass is negative, or it or a position is not finite.
     """
-    robot = _parse_with_yourdfpy(_well_formed(xml))
+    robot = _parse_with_yourdfpy(plain_xml(xml))
     chain = _chain(robot, base_link, tip_link)
     above = {joint.child: joint for joint in robot.joints}
     return chain, tuple(_body(link, above.get(link.name)) for link in robot.links)
@@ -153,52 +160,56 @@ def parse_bodies(
 
 def _chain(robot: Any, base_link: str | None, tip_link: str | None) -> ParsedChain:
     links = {link.name for link in robot.links}
-    names = [joint.name for joint in robot.joints]
-    if len(set(names)) != len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise URDFError(f"two joints are named {', '.join(map(repr, twice))}; each joint needs a name of its own")
-    joint_above: dict[str, Any] = {}
-    for joint in robot.joints:
-        if joint.child in joint_above:
-            raise URDFError(
-                f"link {joint.child!r} has two parent joints: {joint_above[joint.child].name!r}, {joint.name!r}"
-            )
-        joint_above[joint.child] = joint
+    joint_above = _joints_above(robot, links)
     base_link = base_link or _only(sorted(links - set(joint_above)), "base_link", "root")
     tip_link = tip_link or _only(sorted(links - {joint.parent for joint in robot.joints}), "tip_link", "leaf")
     for label, link in (("base_link", base_link), ("tip_link", tip_link)):
         if link not in links:
             raise URDFError(f"{label} {link!r} is not in the URDF; it has {', '.join(sorted(links)[:40])}")
     chain: list[ChainJoint] = []
-    link, seen = tip_link, {tip_link}
+    link = tip_link
     while link != base_link:
         if link not in joint_above:
             raise URDFError(f"{tip_link!r} does not hang below {base_link!r}: the chain upwards ends at {link!r}")
         joint = joint_above[link]
         chain.append(_convert(joint))
         link = joint.parent
-        if link in seen:
-            raise URDFError(f"the links form a cycle through {link!r}")
-        seen.add(link)
+        if len(chain) > MOST_JOINTS:
+            raise URDFError(f"the chain from {base_link!r} to {tip_link!r} has more than {MOST_JOINTS} joints")
     chain.reverse()
     if not any(joint.movable for joint in chain):
         raise URDFError(f"the chain from {base_link!r} to {tip_link!r} has no joint that moves")
     return ParsedChain(str(robot.name), base_link, tip_link, tuple(chain))
 
 
-def _well_formed(xml: bytes) -> bytes:
-    """XML in UTF-8, free of document types: yourdfpy would repair broken text, into another robot."""
-    from lxml import etree
-
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False)
-    try:
-        root = etree.fromstring(xml, parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise URDFError(f"cannot be read as a URDF: {error}") from error
-    information = root.getroottree().docinfo
-    if information.doctype or information.internalDTD is not None:
-        raise URDFError("the URDF declares a document type or an entity; plain XML is expected (expand it first)")
-    return etree.tostring(root, encoding="utf-8")
+def _joints_above(robot: Any, links: set[str]) -> dict[str, Any]:
+    """Joint above each link but the roots; refused where joints and links are no trees."""
+    for what, named in (("link", robot.links), ("joint", robot.joints)):
+        counted = Counter(part.name for part in named)
+        if not all(isinstance(name, str) and name for name in counted):
+            raise URDFError(f"a <{what}> has no name; each {what} needs one of its own")
+        twice = sorted(name for name, times in counted.items() if times > 1)
+        if twice:
+            listed = shortened(", ".join(map(repr, twice)))
+            raise URDFError(f"two {what}s are named {listed}; each {what} needs a name of its own")
+    above: dict[str, Any] = {}
+    for joint in robot.joints:
+        for label, link in (("parent", joint.parent), ("child", joint.child)):
+            if link not in links:
+                raise URDFError(f"joint {joint.name!r} has the {label} {link!r}, and there is no such link")
+        if joint.child in above:
+            raise URDFError(f"link {joint.child!r} has two parent joints: {above[joint.child].name!r}, {joint.name!r}")
+        above[joint.child] = joint
+    rooted: set[str] = set()
+    for first in above:
+        link, way = first, []
+        while link in above and link not in rooted:
+            rooted.add(link)
+            way.append(link)
+            link = above[link].parent
+        if link in above and link in way:
+            raise URDFError(f"the links form a cycle through {link!r}")
+    return above
 
 
 def _parse_with_yourdfpy(xml: bytes) -> Any:
@@ -214,7 +225,8 @@ def _parse_with_yourdfpy(xml: bytes) -> Any:
             load_collision_meshes=False,
         )
     except Exception as error:  # yourdfpy and lxml raise many kinds on text that is no URDF
-        raise URDFError(f"cannot be read as a URDF: {type(error).__name__}: {error}") from error
+        said = shortened(f"{type(error).__name__}: {error}", 500)
+        raise URDFError(f"cannot be read as a URDF: {said}") from error
     if not model.robot.links:
         raise URDFError("the XML has no <link>; a URDF's <robot> element is expected")
     return model.robot
@@ -232,8 +244,11 @@ def _body(link: Any, joint: Any) -> Body:
     mass, center = 0.0, np.zeros(3)
     if link.inertial is not None:
         mass = float(link.inertial.mass or 0.0)
-        if not (np.isfinite(mass) and mass >= 0.0):
-            raise URDFError(f"link {link.name!r} has mass {mass}; a finite number of kilograms, at least 0, expected")
+        if not 0.0 <= mass <= LARGEST_MASS:
+            raise URDFError(
+                f"link {link.name!r} has mass {mass}; a finite number of kilograms, at least 0 and at most "
+                f"{LARGEST_MASS:g}, expected"
+            )
         center = _origin(link.inertial.origin, f"the <inertial> of link {link.name!r}")[:3, 3]
     if joint is None:
         return Body(link.name, "", np.eye(4), mass, center)
@@ -244,6 +259,8 @@ def _origin(matrix: Any, owner: str) -> Array:
     origin = np.eye(4) if matrix is None else np.array(matrix, dtype=float)
     if not np.isfinite(origin).all():
         raise URDFError(f"{owner} has an origin that is not finite")
+    if origin.shape != (4, 4) or np.abs(origin).max() > LARGEST_LENGTH:
+        raise URDFError(f"{owner} has an origin farther than {LARGEST_LENGTH:g} m away, or of other than 3 numbers")
     return origin
 
 
@@ -260,11 +277,16 @@ def _convert(joint: Any) -> ChainJoint:
         raise URDFError(f"joint {joint.name!r} has axis {axis.tolist()}; a finite axis of non-zero length is expected")
     limit = joint.limit
     velocity = float(limit.velocity) if limit is not None and limit.velocity else np.inf
+    if not velocity > 0.0:
+        raise URDFError(f"joint {joint.name!r} has the largest velocity {velocity}; a number above 0 is expected")
     if joint.type == "continuous":
         return ChainJoint(joint.name, joint.type, joint.child, origin, axis / length, -np.pi, np.pi, velocity)
     if limit is None or limit.lower is None or limit.upper is None:
         raise URDFError(f"joint {joint.name!r} is {joint.type} and has no <limit lower= upper=>")
     lower, upper = float(limit.lower), float(limit.upper)
-    if not (np.isfinite(lower) and np.isfinite(upper) and lower <= upper):
-        raise URDFError(f"joint {joint.name!r} has limits [{lower}, {upper}]; finite, lower <= upper expected")
+    if not -LARGEST_LIMIT <= lower <= upper <= LARGEST_LIMIT:
+        raise URDFError(
+            f"joint {joint.name!r} has limits [{lower}, {upper}]; finite, lower <= upper, none beyond "
+            f"{LARGEST_LIMIT:g} expected"
+        )
     return ChainJoint(joint.name, joint.type, joint.child, origin, axis / length, lower, upper, velocity)

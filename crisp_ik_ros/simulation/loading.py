@@ -16,6 +16,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from crisp_ik_ros.errors import SimulationError
+from crisp_ik_ros.robots.guarded_xml import parse_xml
 
 _lock = threading.Lock()
 
@@ -31,7 +32,7 @@ def portable_urdf(xml: bytes, folder: Path | None) -> bytes:
         Where it lies. ``package://`` is tried there and in the ``share`` folders of ``AMENT_PREFIX_PATH``; a file that
         is nowhere keeps its name.
     """
-    root = ElementTree.fromstring(xml)
+    root = parse_xml(xml)
     prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
     folders = [Path(prefix) / "share" for prefix in prefixes]
     if folder is not None:

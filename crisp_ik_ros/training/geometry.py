@@ -8,6 +8,7 @@ import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.robots.corrected_urdf import urdf_with_joints
 from crisp_ik_ros.robots.urdf import read_urdf
 
@@ -35,11 +36,8 @@ def write_corrected_urdf(model: LearnedKinematics, urdf: str | Path, path: Path)
     # Where no fixed joint stands behind the last one that moves, the model has one that the URDF has not.
     written = [joint for joint in model.geometric_robot_.joints if joint.name in names]
     text = urdf_with_joints(read_urdf(urdf), written)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
-    except OSError as error:
-        raise CrispIKError(f"the corrected URDF cannot be written to {path}: {error.strerror}") from error
+    with replacing(path, CrispIKError, "corrected URDF") as stream:
+        stream.write(text)
     return _lacks(model, [joint.name for joint in model.geometric_robot_.joints if joint.name not in names])
 
 

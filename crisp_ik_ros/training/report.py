@@ -13,6 +13,7 @@ from crisp_ik_ros.datasets.dataset import SAME_POINT, Dataset
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.estimators.learned_file import HYPERPARAMETERS
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+from crisp_ik_ros.files import replacing
 from crisp_ik_ros.training import pictures
 from crisp_ik_ros.training.findings import HeldOut, bars, held_out, kernel_term, readable_unit, regions, verdict
 from crisp_ik_ros.training.samples import counts
@@ -67,11 +68,8 @@ def write_report(model: LearnedKinematics, dataset: Dataset, path: str | Path, s
     """
     path = Path(path)
     text = report(model, dataset, source)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CrispIKError(f"the report cannot be written to {path}: {error.strerror}") from error
+    with replacing(path, CrispIKError, "report") as stream:
+        stream.write(text.encode())
 
 
 def report(model: LearnedKinematics, dataset: Dataset, source: dict[str, Any]) -> str:

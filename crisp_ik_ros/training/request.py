@@ -8,6 +8,11 @@ from pathlib import Path
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
+from crisp_ik_ros.estimators.hyperparameters import LARGEST_SEED, check_positive, check_whole
+from crisp_ik_ros.losses.evaluate import make_loss
+from crisp_ik_ros.regression.centers import check_center_selection
+from crisp_ik_ros.regression.kernels import KERNELS
+from crisp_ik_ros.regression.selection import check_validation
 
 AUTO, CRISP, LEARNED_KINEMATICS = "auto", "crisp", "learned_kinematics"
 ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
@@ -67,13 +72,18 @@ class TrainingRequest:
         names = ("loss", "kernel", "penalty", "center_selection", "validation", "scheduler")
         return [name for name in names if getattr(self, name) != getattr(TrainingRequest, name)]
 
+    def learns(self) -> bool:
+        """Whether it is LearnedKinematics that full poses would be fitted with."""
+        return self.estimator == LEARNED_KINEMATICS or (self.estimator == AUTO and bool(self.wishes()))
+
     def check(self) -> None:
         """Refuse what cannot be done, before any work.
 
         Raises
         ------
         InvalidInputError
-            When a word is none of those expected, the estimator cannot do what is asked for, or two outputs are one.
+            When a word is none of those expected, a number is out of range, the estimator cannot do what is asked for,
+            or two outputs are one.
         MissingDependencyError
             When a report is asked for and matplotlib, which draws it, is not installed.
         """
@@ -82,6 +92,14 @@ class TrainingRequest:
         for name in ("frame", "tool"):
             if getattr(self, name) not in PLACES:
                 raise InvalidInputError(name, repr(getattr(self, name)), "'known' or 'unknown'")
+        make_loss(self.loss)
+        if self.kernel not in KERNELS:
+            raise InvalidInputError("kernel", repr(self.kernel), " or ".join(map(repr, KERNELS)))
+        check_positive(optional=True, penalty=self.penalty)
+        check_whole(1, optional=True, centers=self.centers)
+        check_whole(0, most=LARGEST_SEED, seed=self.seed)
+        check_center_selection(self.center_selection)
+        check_validation(self.validation)
         wishes = self.wishes()
         if self.estimator == CRISP and wishes:
             raise InvalidInputError("estimator", f"'crisp' with {' and '.join(wishes)}", "'learned_kinematics'")

@@ -16,7 +16,8 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.findings import kernel_term
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import write_report
-from crisp_ik_ros.training.request import LEARNED_KINEMATICS, TrainingRequest
+from crisp_ik_ros.training.request import CRISP, LEARNED_KINEMATICS, TrainingRequest
+from crisp_ik_ros.training.resources import check_outputs, check_training_memory
 from crisp_ik_ros.training.samples import counts
 
 Progress = Callable[[int, int], None]
@@ -78,6 +79,7 @@ def train(
     source: dict[str, Any],
     progress: Callable[[str], Progress],
     tell: Callable[[str], object] = lambda text: None,
+    count: int | None = None,
 ) -> Trained:
     """Fit a model and write it, with what else was asked for.
 
@@ -94,15 +96,23 @@ def train(
         Makes a progress callback for work with a name.
     tell : callable
         Told in a sentence what is being done.
+    count : int, optional
+        Samples that there will be, where that is known.
 
     Raises
     ------
     CrispIKError
-        When the request or the data cannot be used; then no model is written.
+        When the request or the data cannot be used, or the training does not fit into memory or on the disk; then no
+        model is written. What is known without the data is refused before it is gathered.
     """
     request.check()
+    check_outputs(request, count, robot.dof)
+    if count is not None:
+        check_training_memory(request, count, robot.dof, LEARNED_KINEMATICS if request.learns() else CRISP)
     dataset = gather()
     name, why = request.choose(dataset)
+    check_outputs(request, len(dataset), robot.dof)
+    check_training_memory(request, len(dataset), robot.dof, name)
     notes: tuple[str, ...] = ()
     begin = time.perf_counter()
     model: CRiSP | LearnedKinematics

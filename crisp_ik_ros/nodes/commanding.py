@@ -1,0 +1,51 @@
+"""Commands of a motion as messages for a joint trajectory controller."""
+
+from __future__ import annotations
+
+from array import array
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from rclpy.node import Node
+from trajectory_msgs.msg import JointTrajectory
+
+from crisp_ik_ros.nodes.conversions import TrajectoryPoints, duration_message
+from crisp_ik_ros.nodes.guard import check_command
+from crisp_ik_ros.nodes.time_scaling import GRID, STEP, Plan
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.transforms import Array
+
+SECOND = 1_000_000_000
+
+
+class Commander:
+    """Publishes plans on the topic that ros2_control's joint trajectory controller listens to."""
+
+    def __init__(self, node: Node, robot: RobotModel):
+        self._robot = robot
+        self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", 10)
+        self._points = TrajectoryPoints()
+        self._rest: Array | None = None
+
+    def place(self, measured: Array, tolerance: float) -> Array:
+        """Where the arm is commanded to rest, if it is measured within a tolerance of that; else where it is (J,)."""
+        near = self._rest is not None and np.max(np.abs(measured - self._rest)) <= tolerance
+        return self._rest if near and self._rest is not None else measured
+
+    def send(self, plan: Plan) -> None:
+        """Command a plan.
+
+        Raises
+        ------
+        InvalidInputError
+            When a value is not finite or outside the limits; nothing is sent then.
+        """
+        check_command(self._robot, plan.positions, plan.velocities)
+        message = JointTrajectory(joint_names=list(self._robot.joint_names), points=self._points.of(plan.positions))
+        begin = plan.first * GRID
+        message.header.stamp = Time(sec=begin // SECOND, nanosec=begin % SECOND)
+        for k, (point, velocities) in enumerate(zip(message.points, plan.velocities.tolist(), strict=True)):
+            point.velocities = array("d", velocities)
+            point.time_from_start = duration_message(k * STEP)
+        self._publisher.publish(message)
+        self._rest = plan.positions[-1]

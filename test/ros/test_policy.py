@@ -1,0 +1,80 @@
+"""What the nodes say and hear is what config/security/policy.xml allows, and the other way round."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from policies import Rights, allowed
+from processes import Client, NodeProcess
+from rclpy.action import get_action_client_names_and_types_by_node, get_action_server_names_and_types_by_node
+
+from crisp_ik_ros.nodes import moveit
+
+# Every option that adds a topic, so that nothing is allowed that no option asks for.
+CLOCK = {"use_sim_time": True}
+NODES = {
+    "ik_service": {"model": "nominal", "measured_pose_topic": "/panda_sim/tip_pose", **CLOCK},
+    "trajectory_follower": CLOCK,
+    "panda_sim": CLOCK,
+    "recorder": {"output": "measured.csv", **CLOCK},
+    # So many samples that it is there until it is told to end.
+    "trainer": {"output": "model.npz", "samples": 10_000_000, **CLOCK},
+}
+# Said when all is offered.
+LAST_WORDS = {"ik_service": "serving", "panda_sim": "simulating", "recorder": "recording"}
+# Offered only where moveit_msgs is installed.
+OPTIONAL = set() if moveit.available() else {"/solve_ik"}
+
+
+@pytest.fixture(scope="module")
+def used(ros, tmp_path_factory):
+    """Rights that the nodes make use of, once all that they make is in the graph."""
+    folder = tmp_path_factory.mktemp("policy")
+    for parameters in NODES.values():
+        if "output" in parameters:
+            parameters["output"] = str(folder / parameters["output"])
+    client, processes = Client(), {}
+    try:
+        for name, parameters in NODES.items():
+            # The trainer has nothing to wait for, and uses all cores.
+            if name == "trainer":
+                for other, text in LAST_WORDS.items():
+                    processes[other].wait_for(text)
+            processes[name] = NodeProcess(name, folder, parameters)
+        client.spin_until(lambda: all(look(client.node, name).reply for name in NODES))
+        # What is discovered later than the rest.
+        deadline = time.monotonic() + 1.0
+        while time.monotonic() < deadline:
+            client.executor.spin_once(timeout_sec=0.05)
+        yield {name: look(client.node, name) for name in NODES}
+    finally:
+        for process in processes.values():
+            process.stop()
+        client.node.destroy_node()
+
+
+def look(node, name: str) -> Rights:
+    """Topics and services of a node, from the graph."""
+    if (name, "/") not in node.get_node_names_and_namespaces():
+        return Rights()
+    return Rights(
+        {topic for topic, _ in node.get_publisher_names_and_types_by_node(name, "/")},
+        {topic for topic, _ in node.get_subscriber_names_and_types_by_node(name, "/")},
+        {service for service, _ in node.get_service_names_and_types_by_node(name, "/")},
+        {service for service, _ in node.get_client_names_and_types_by_node(name, "/")},
+    )
+
+
+@pytest.mark.parametrize("kind", ["publish", "subscribe", "reply", "request"])
+@pytest.mark.parametrize("name", NODES)
+def test_a_node_may_do_what_it_does_and_nothing_else(used, name, kind):
+    done, may = getattr(used[name], kind), getattr(allowed()[name], kind)
+    assert done - may == set(), "not in config/security/policy.xml"
+    assert may - done - OPTIONAL == set(), "in config/security/policy.xml, and not used"
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_no_node_has_actions_of_which_the_policy_would_have_to_tell(used, client, name):
+    for names in (get_action_client_names_and_types_by_node, get_action_server_names_and_types_by_node):
+        assert names(client.node, name, "/") == []
