@@ -25,6 +25,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_corrections.py::test_motions_and_their_derivative",
         "test_masses.py",
     ),
+    "robots/guarded_xml.py": ("test_urdf.py", "test_corrected_urdf.py"),
     "robots/limits.py": ("test_limits.py",),
     "robots/masses.py": ("test_masses.py",),
     "robots/rigid_motion.py": ("test_corrections.py",),
