@@ -7,11 +7,13 @@ import sys
 import textwrap
 
 import pytest
+import yaml
 from oracles import ROOT
 
 from benchmarks.mutation import targets
 from benchmarks.mutation.__main__ import draw
 from benchmarks.mutation.mutants import mutants_of
+from benchmarks.mutation.page import REASONS
 from benchmarks.mutation.targets import ESSENTIAL, PACKAGE, TESTS, find_modules
 
 SOURCE = b'''"""A module, 1 + 1."""
@@ -86,6 +88,12 @@ def test_every_module_with_functions_has_its_tests():
         assert (ROOT / PACKAGE / module).is_file()
         for test in targets.tests_of(module):
             assert (ROOT / test.partition("::")[0]).is_file()
+
+
+def test_each_reason_is_of_changes_that_a_run_makes():
+    for entry in yaml.safe_load(REASONS.read_text()):
+        source = (ROOT / PACKAGE / entry["module"]).read_bytes()
+        assert entry["reason"] and set(entry["changes"]) <= {mutant.change(source) for mutant in mutants_of(source)}
 
 
 def test_modules_are_named_by_the_beginning_of_their_path():

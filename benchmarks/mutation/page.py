@@ -25,7 +25,7 @@ transposed, a condition negated, a statement left out. `make mutation` goes on w
 `python -m benchmarks.mutation --module robots/chain` tries all mutants of one module. Those that were tried were drawn
 at random, seed {seed}. Mutants of compiled modules run as plain Python. *Since*: of those killed, how many survived at
 first, until tests for them were written. *Timeout*: the tests did not come to an end; that would be noticed, too. The
-same numbers with every survivor are in `mutation.json`.
+same numbers with every survivor are in `mutation.json`. All are of the modules as they were at the time of the run.
 """
 
 

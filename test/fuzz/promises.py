@@ -24,10 +24,14 @@ def require(holds: Any, what: str) -> None:
         raise AssertionError(what)
 
 
-def require_words(error: Exception) -> None:
+def require_words(error: Exception, memory: bool = True) -> None:
     """Hold an error to saying something, at bearable length."""
     require(str(error).strip(), f"{type(error).__name__} without words")
     require(len(str(error)) <= LONGEST_MESSAGE, f"{type(error).__name__} of {len(str(error))} characters")
+    cause: BaseException | None = error
+    while memory and cause is not None:
+        require(not isinstance(cause, MemoryError), f"memory was asked for before anything was checked: {cause}")
+        cause = cause.__cause__ or cause.__context__
 
 
 def require_robot(robot: RobotModel) -> None:
