@@ -17,8 +17,6 @@ BENCH_ARGS ?=
 FUZZ_ARGS ?= --runs 1000000
 SOAK_ARGS ?=
 MUTATION_ARGS ?=
-# Only all of the tests together can say which lines none of them reaches.
-COVERAGE := --cov --cov-report=term --cov-fail-under=95
 
 # Tests and demo talk to nodes of this machine only: they neither disturb a robot on the network nor are moved by one.
 # Humble knows the older variable only, and newer releases warn of it.
@@ -32,7 +30,7 @@ help:
 	@echo "make test    formatting, lint, types, all tests, and the share of lines that they reach"
 	@echo "make lint    formatting, lint and types only"
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
-	@echo "make soak    a million changed inputs for all that is read, then half an hour of the whole system under load"
+	@echo "make soak    the long tests, a million changed inputs for all that is read, then half an hour of the whole system under load"
 	@echo "make mutation  small mistakes in the sources, and whether a test notices"
 	@echo "make clean   remove what the other targets made"
 
@@ -45,18 +43,28 @@ demo: setup
 lint: setup
 	@$(ENTER); ruff check .; ruff format --check .; mypy
 
-# pytest comes last, so that the last line tells how the tests went.
+# Tests of the nodes come last and by themselves: they are about time, and want the machine for themselves. Only all of
+# the tests together can say which lines none of them reaches.
+ifeq ($(TEST_ARGS),)
 test: lint
-	@$(ENTER); python -m pytest $(or $(TEST_ARGS),$(COVERAGE))
+	@$(ENTER); rm -f .coverage .coverage.*; code=0; \
+	OPENBLAS_NUM_THREADS=1 python -m pytest test --ignore test/ros -m "not long" -n 2 --dist loadfile --cov --cov-report= || code=1; \
+	python -m pytest test/ros -m "not long" --cov --cov-append --cov-report=term --cov-fail-under=95 || code=1; \
+	exit $$code
+else
+test: lint
+	@$(ENTER); python -m pytest $(TEST_ARGS)
+endif
 
 # What crisp_ik is compared with is not part of set-up: hundreds of megabytes that nothing else needs.
 bench: setup
 	@scripts/peers.sh
 	@$(ENTER); python -m benchmarks $(BENCH_ARGS)
 
-# The second part runs whatever the first has found.
+# Each part runs whatever those before it have found.
 soak: setup
 	@$(ENTER); code=0; \
+	python -m pytest -m long || code=1; \
 	(cd test; python -m fuzz $(FUZZ_ARGS) --out ../out/soak/fuzz.json --findings ../out/soak/findings) || code=1; \
 	python -m benchmarks.soak --out out/soak $(SOAK_ARGS) || code=1; \
 	exit $$code

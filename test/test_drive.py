@@ -268,3 +268,21 @@ def test_a_clock_that_jumps_leaves_the_arm_at_rest_and_the_path_goes_on():
     assert drive.rests(now) and drive.along(now) == pytest.approx(goal)
     plan = drive.run(now, now + round(HALT * 1e9))
     assert abs(plan.first * GRID - now) < 20 * MS and plan.rates[0] == 0.0
+
+
+def test_a_command_that_would_come_too_late_is_withdrawn_and_the_one_before_it_holds():
+    path = straight(np.zeros(J), np.full(J, 0.5), LOWER, UPPER, LIMITS.velocity)
+    drive, now, halt = Drive(path, LIMITS, BEGIN), BEGIN, round(HALT * 1e9)
+    for _ in range(20):
+        drive.run(now, now + halt)
+        assert not drive.withdraw(now + 5 * MS)
+        now += 10 * MS
+    sent = drive.plan
+    assert drive.run(now, now + halt) is not None and drive.plan.goal > sent.goal
+    # Held up for a second between the plan and its sending: the arm rests where the last one that was sent ends.
+    now += 1000 * MS
+    assert drive.withdraw(now)
+    assert drive.plan is sent and drive.rests(now)
+    later = drive.run(now, now + halt)
+    assert later.rates[0] == 0.0 and not drive.withdraw(now)
+    np.testing.assert_allclose(later.positions[0], sent.positions[-1])

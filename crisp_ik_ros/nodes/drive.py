@@ -14,6 +14,8 @@ from crisp_ik_ros.transforms import Array
 LEAD = 15_000_000
 # The same where the last command already slows down, so that to be late would be felt [ns].
 LATER = 35_000_000
+# A command that is so late for what it changes is not sent: the arm has gone on as the last one says [ns].
+TOO_LATE = 10_000_000
 
 
 class Drive:
@@ -40,6 +42,14 @@ class Drive:
         self.path, self._limits = path, limits
         self.history = round(limits.horizon / STEP)
         self.plan = Plan.rest(path, along, -(-begin // GRID))
+        self._before, self._latest = self.plan, 0
+
+    def withdraw(self, now: int) -> bool:
+        """Whether it is too late to send the last command; then the one before it goes on to hold."""
+        if now <= self._latest or self._before is self.plan:
+            return False
+        self.plan = self._before
+        return True
 
     def run(self, now: int, rest_by: int) -> Plan | None:
         """Go on, such that the arm is at rest at a time.
@@ -84,7 +94,7 @@ class Drive:
 
     def restart(self, begin: int) -> None:
         """Take it that the arm is at rest where the last command ends, and go on from there after ``begin`` [ns]."""
-        self.plan = Plan.rest(self.path, self.plan.goal, -(-begin // GRID))
+        self.plan = self._before = Plan.rest(self.path, self.plan.goal, -(-begin // GRID))
 
     def _commit(self, now: int, lead: int) -> int:
         return max(-(-(now + lead) // GRID), self.plan.first)
@@ -99,6 +109,7 @@ class Drive:
             return None
         if len(new.along) == 1 and self.plan.last <= commit:
             return None  # at rest, and to stay so
+        self._before, self._latest = self.plan, commit * GRID + TOO_LATE
         self.plan = self.plan.then(new, max(self.plan.first, now // GRID - self.history))
         return self.plan.since(now // GRID)
 

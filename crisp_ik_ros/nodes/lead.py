@@ -76,6 +76,10 @@ class Lead:
         """Come to rest as soon as the limits allow."""
         return self._drive.brake(now)
 
+    def withdraw(self, now: int) -> bool:
+        """Whether it is too late to send the last command; then the one before it goes on to hold."""
+        return self._drive.withdraw(now)
+
     def rests(self, now: int) -> bool:
         """Whether what was commanded is over."""
         return self._drive.rests(now)

@@ -291,15 +291,15 @@ class TrajectoryFollower(ManagedNode):
 
     def _send(self, plan: Plan | None) -> None:
         try:
-            if plan is not None:
+            # The process may have been held up since the plan was made.
+            if plan is not None and not (self._lead is not None and self._lead.withdraw(self._now())):
                 self._commander.send(plan)
         except CrispIKError as error:
             self.get_logger().error(f"stopped: {error}")
             self._phase, self._refusal = Phase.STOPPING, str(error)
 
     def _settle(self, now: int) -> None:
-        self._due = now + round(1e9 * self._options.settle)
-        self._phase = Phase.SETTLING
+        self._due, self._phase = now + round(1e9 * self._options.settle), Phase.SETTLING
 
     def _end_trajectory(self) -> None:
         assert self._route is not None

@@ -91,7 +91,7 @@ class FakeRobot:
         self._states = self.node.create_publisher(JointState, "joint_states", 10)
         self._clock = self.node.create_publisher(Clock, "/clock", 10) if simulated else None
         self.node.create_subscription(
-            JointTrajectory, "panda_arm_controller/joint_trajectory", self._command, 100, callback_group=group
+            JointTrajectory, "panda_arm_controller/joint_trajectory", self._command, 5000, callback_group=group
         )
         self.node.create_timer(PERIOD, self._publish, callback_group=group)
         self._executor = rclpy.executors.SingleThreadedExecutor()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from namespaces import LEFT, RIGHT, Link, Placed, unavailable
 
-pytestmark = pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+pytestmark = [pytest.mark.long, pytest.mark.skipif(bool(unavailable()), reason=unavailable())]
 
 PROBE = Path(__file__).with_name("discovery_probe.py")
 DOMAIN = {"ROS_DOMAIN_ID": "42"}

@@ -13,6 +13,8 @@ from std_srvs.srv import Trigger
 from crisp_ik_ros import CRiSP, Dataset, RobotModel, load_model
 from crisp_ik_ros.regression.kernels import GaussianKernel
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(scope="module")
 def data(panda, tmp_path_factory):

@@ -61,6 +61,7 @@ def answers(client) -> bool:
     return response.error_code == ComputeIK.Response.SUCCESS and bool(np.isfinite(response.solution.position).all())
 
 
+@pytest.mark.long
 def test_the_service_serves_without_a_home_folder_and_says_that_no_log_is_written(run, client, tmp_path):
     service = run(command_of(SERVICE), tmp_path, HOME=None, ROS_HOME=None, ROS_LOG_DIR=None)
     service.wait_for("serving", 120.0)
@@ -69,7 +70,9 @@ def test_the_service_serves_without_a_home_folder_and_says_that_no_log_is_writte
     assert service.stopped_cleanly()
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not mounts_here(), reason="needs root and a mount name space, for a read-only file system")
+@pytest.mark.skipif(sys.prefix.startswith("/tmp/"), reason="an empty /tmp would hide the environment")
 def test_the_service_serves_on_a_read_only_file_system(run, client):
     # All is read-only but /tmp, which is empty, and what the kernel mounts; the compiled functions are copied there.
     script = 'mount -o remount,bind,ro / && mount -t tmpfs none /tmp && cd / && exec "$@"'
