@@ -9,11 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from crisp_ik_ros.errors import ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+from crisp_ik_ros.estimators.model_archive import LARGEST_MODEL
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
+from crisp_ik_ros.files import open_file
 from crisp_ik_ros.nodes.description import robot_of
 from crisp_ik_ros.resources import model_path
 
@@ -75,11 +78,12 @@ def _sha256(path: Path) -> str:
     """SHA-256 of a file; empty where it cannot be read, which the loader has the words for."""
     try:
         digest = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
+        # A pipe would have to be waited for, and a device might have no end.
+        with open_file(path, LARGEST_MODEL, ModelFileError, "model") as stream:
+            while block := stream.read(1 << 20):
                 digest.update(block)
         return digest.hexdigest()
-    except (OSError, ValueError):
+    except (ModelFileError, OSError):
         return ""
 
 
