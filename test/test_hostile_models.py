@@ -18,6 +18,7 @@ from test_model_file import npy_claiming, rewrite
 
 from crisp_ik_ros import CRiSP, LearnedKinematics, load_model
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError, ModelFileError
+from crisp_ik_ros.nodes.serving import read_model
 from crisp_ik_ros.regression.kernels import GaussianKernel
 
 MEGABYTE = 1 << 20
@@ -468,3 +469,9 @@ def test_refusals_are_errors_of_the_package(saved):
     saved.write_bytes(b"")
     with pytest.raises(CrispIKError):
         load_model(saved)
+
+
+def test_a_pipe_in_the_place_of_a_model_holds_up_no_service(tmp_path):
+    os.mkfifo(tmp_path / "model.npz")
+    with pytest.raises(ModelFileError, match="named pipe"):
+        read_model(str(tmp_path / "model.npz"))
