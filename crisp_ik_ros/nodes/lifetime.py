@@ -50,12 +50,18 @@ class Signals:
 
     def __init__(self) -> None:
         self.came, self._interrupts = False, True
+        self._hook, sys.unraisablehook = sys.unraisablehook, self._on_unraisable
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
 
     def note(self) -> None:
         """Interrupt nothing any more."""
         self._interrupts = False
+
+    def _on_unraisable(self, unraisable: Any) -> None:
+        """Say nothing of an interruption that met a callback of the compiler's, which cannot pass it on."""
+        if not isinstance(unraisable.exc_value, Interrupted):
+            self._hook(unraisable)
 
     def _on_signal(self, *_: object) -> None:
         interrupts, self._interrupts = self._interrupts, False
@@ -161,6 +167,10 @@ def run_node(make: Callable[[], ManagedNode], name: str, args: list[str] | None 
         if not signals.came:
             get_logger(name).fatal(f"cannot start: {error}")
             code = 1
+    except Exception:
+        # A signal that comes while something is compiled shows as whatever the compiler makes of it.
+        if not signals.came:
+            raise
     finally:
         signals.note()
         # First of all: nothing is to come for a node that is being taken down.

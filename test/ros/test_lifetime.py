@@ -100,3 +100,26 @@ def lifetime_time(seconds: int):
     from crisp_ik_ros.nodes.conversions import time_message
 
     return time_message(float(seconds))
+
+
+def test_a_signal_that_the_compiler_swallows_ends_the_node_without_a_word_all_the_same():
+    # What is raised in a callback from C goes no further: the compiler then fails in its own way.
+    program = """
+import ctypes, os, signal, sys
+from crisp_ik_ros.nodes import lifetime
+
+def inner():
+    os.kill(os.getpid(), signal.SIGINT)
+    return sum(range(1000))
+
+def make():
+    ctypes.CFUNCTYPE(ctypes.c_int)(inner)()
+    raise RuntimeError("no compiled object yet")
+
+sys.exit(lifetime.run_node(make, "probe"))
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env={**os.environ, **ENVIRONMENT}
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert "Traceback" not in ended.stderr and "Interrupted" not in ended.stderr
