@@ -16,6 +16,8 @@ from benchmarks.mutation.mutants import mutants_of
 from benchmarks.mutation.page import REASONS
 from benchmarks.mutation.targets import ESSENTIAL, PACKAGE, TESTS, find_modules
 
+pytestmark = pytest.mark.long
+
 SOURCE = b'''"""A module, 1 + 1."""
 
 

@@ -11,6 +11,8 @@ import pytest
 from measured import measured_positions, true_robot
 from oracles import ROOT
 
+pytestmark = pytest.mark.long
+
 # Reports every file that is opened for writing, made, renamed or removed, and every connection.
 WATCHED = textwrap.dedent("""
     import json, os, sys

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks import service
 
+pytestmark = pytest.mark.long
+
 
 @pytest.mark.slow
 def test_it_measures_all_that_has_a_target_and_draws_it(ros, tmp_path, monkeypatch):
