@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -34,8 +35,14 @@ class Commander:
         near = self._rest is not None and np.max(np.abs(measured - self._rest)) <= tolerance
         return self._rest if near and self._rest is not None else measured
 
-    def send(self, plan: Plan) -> None:
-        """Command a plan.
+    def send(self, plan: Plan, withdrawn: Callable[[], bool]) -> None:
+        """Command a plan, unless it is withdrawn.
+
+        Parameters
+        ----------
+        plan : Plan
+        withdrawn : callable
+            Asked last of all: the process may have been held up since the plan was made.
 
         Raises
         ------
@@ -49,5 +56,6 @@ class Commander:
         for k, (point, velocities) in enumerate(zip(message.points, plan.velocities.tolist(), strict=True)):
             point.velocities = array("d", velocities)
             point.time_from_start = duration_message(k * STEP)
-        self._publisher.publish(message)
-        self._rest = plan.positions[-1]
+        if not withdrawn():
+            self._publisher.publish(message)
+            self._rest = plan.positions[-1]

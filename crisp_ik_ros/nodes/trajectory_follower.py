@@ -291,9 +291,8 @@ class TrajectoryFollower(ManagedNode):
 
     def _send(self, plan: Plan | None) -> None:
         try:
-            # The process may have been held up since the plan was made.
-            if plan is not None and not (self._lead is not None and self._lead.withdraw(self._now())):
-                self._commander.send(plan)
+            if plan is not None:
+                self._commander.send(plan, lambda: self._lead is not None and self._lead.withdraw(self._now()))
         except CrispIKError as error:
             self.get_logger().error(f"stopped: {error}")
             self._phase, self._refusal = Phase.STOPPING, str(error)
