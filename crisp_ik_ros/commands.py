@@ -223,7 +223,7 @@ def _followed(run: dict[str, Any]) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "trajectory": run["trajectory"],
         "targets": len(run["targets"]),
-        "answered": sum(configuration is not None for configuration in run["configurations"]),
+        "answered": len([configuration for configuration in run["configurations"] if configuration is not None]),
         "halts": run["halts"],
     }
     if known:
