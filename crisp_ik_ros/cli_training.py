@@ -27,7 +27,7 @@ TRAIN_EXAMPLES = (
     "# measured data of your own robot\n"
     "crisp-ik train my_robot.npz --data measured.csv --robot my_robot.urdf \\\n"
     "  --base-link base_link --tip-link tool0",
-    "# the device has its own frame, its marker is not the tip link; with a page\n"
+    "# the device has its own frame, its marker is not the tip link; a page\n"
     "crisp-ik train my_robot.npz --data measured.csv --robot my_robot.urdf \\\n"
     "  --estimator learned_kinematics --frame unknown --tool unknown \\\n  --report report.html",
     "# no data: a simulated Panda, one degree off\ncrisp-ik train model.npz --joint-bias-deg 1",

@@ -208,7 +208,7 @@ def summarise_simulation(arguments: dict[str, Any]) -> dict[str, Any]:
         before = report.stat().st_mtime_ns if report.exists() else None
         code = run_simulation({**arguments, "report": str(report)}, sys.stderr)
         written = report.exists() and report.stat().st_mtime_ns != before
-        content = json.loads(report.read_text()) if written else {"complete": False, "runs": []}
+        content: dict[str, Any] = json.loads(report.read_text()) if written else {"complete": False, "runs": []}
     return {
         "exit_code": code,
         "complete": content["complete"],
