@@ -51,10 +51,11 @@ def test_show_args_lists_every_argument(environment):
 
 @pytest.mark.parametrize("argument, expected", [("trajectory:=square", "spiral"), ("loop:=flase", "true")])
 def test_a_wrong_value_is_refused_by_name_before_anything_starts(environment, argument, expected):
-    refused = run(environment, *NOTHING_ELSE, argument)
+    refused = run(environment, *NOTHING_ELSE, argument, "joint_bias:=2")
     assert refused.returncode == 1, refused.stdout
     name, value = argument.split(":=")
     assert name in refused.stdout and value in refused.stdout and expected in refused.stdout
+    assert "no argument 'joint_bias'; 'joint_bias_deg'" in refused.stdout
     assert "process started" not in refused.stdout and "Traceback" not in refused.stdout
 
 
