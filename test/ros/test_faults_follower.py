@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 from crisp_ik_ros import ModelBasedIK
 from crisp_ik_ros.trajectories import circle
 
+pytestmark = pytest.mark.alone
 HALT = 0.1
 # A circle that the joints have to hurry for: most of the way they are as fast as they may be.
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
