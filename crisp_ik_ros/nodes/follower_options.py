@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from rclpy.node import Node
 
@@ -96,7 +97,13 @@ def declare_options(node: Node) -> FollowerOptions:
     if on_loss not in (RESUME, ABORT):
         raise InvalidInputError("on_loss", repr(on_loss), f"{RESUME!r} or {ABORT!r}")
     paths = requested_paths(
-        declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
+        declare(
+            node,
+            "trajectory",
+            "both",
+            "'spiral', 'circle' or 'both', one after the other; another one holds from the next start on.",
+            read_only=False,
+        ),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
         declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
         declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
@@ -146,3 +153,15 @@ def declare_options(node: Node) -> FollowerOptions:
         error_scale=declare(node, "error_scale", 20.0, "Error lines are drawn this many times as long.", 1.0, 1e4),
         marker_lifetime=declare(node, "marker_lifetime", 10.0, "Time that markers stay [s]. 0: for ever.", 0.0, 1e4),
     )
+
+
+def with_trajectory(node: Node, options: FollowerOptions, trajectory: Any) -> FollowerOptions:
+    """Options that lead along another trajectory, with the shape that the parameters of the node give it.
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no such trajectory.
+    """
+    points, radius, yaw, offset = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
+    return replace(options, paths=requested_paths(trajectory, points, radius, yaw, offset))

@@ -30,8 +30,8 @@ class Questioner:
     timeout, patience : float
         Time to search, and longest wait for the answer [s].
     on_answer : callable
-        Called with the answer and the joints' positions by name, None where there is no solution; or with None, None and
-        the reason.
+        Called with the answer and the joints' positions by name, None where there is no solution; or with
+        None, None and the reason.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Node ``viewer``: a page for the browser that shows the arm, its paths and errors, and asks /compute_ik for a target."""
+"""Node ``viewer``: a page for the browser with the arm, its paths and errors, and a target to ask /compute_ik for."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ SAMPLES = "samples that the model keeps: the darker, the more its support of the
 class Viewer(ManagedNode):
     """Hears what others publish and draws it; the arm is commanded by nobody here.
 
-    The page's server has threads of its own. What they want is put into an inbox and done here, in the executor's thread.
+    The page's server has threads of its own. What they want is done here, in the executor's thread.
     """
 
     def __init__(self) -> None:
