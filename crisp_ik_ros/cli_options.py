@@ -16,6 +16,7 @@ class LossName(str, Enum):
     radians = "radians"
 
 
+Triple = tuple[float, float, float]
 Robot = Annotated[str, typer.Option(help="'panda', 'planar5', or the path of a URDF.")]
 BaseLink = Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")]
 TipLink = Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")]

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from crisp_ik_ros import commands
 from crisp_ik_ros.cli_options import (
     BaseLink,
     BiasSeed,
@@ -20,8 +19,6 @@ from crisp_ik_ros.cli_options import (
     Robot,
     TipLink,
 )
-from crisp_ik_ros.terminal import progress_bar, show
-from crisp_ik_ros.training.request import TrainingRequest
 
 DATA = "A .csv or .npz, a rosbag2 recording, or a folder of points (LOCATION/POINT.csv)."
 
@@ -120,6 +117,10 @@ def train(
 
     Measured data of your own robot: crisp-ik train model.npz --data measured.csv --robot my_robot.urdf
     """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.terminal import progress_bar, show
+    from crisp_ik_ros.training.request import TrainingRequest
+
     request = TrainingRequest(
         output,
         estimator.value,
@@ -155,4 +156,7 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.terminal import show
+
     show(commands.evaluate_model(model, data, distance), as_json)

@@ -8,9 +8,6 @@ from typing import Annotated
 
 import typer
 
-from crisp_ik_ros.experiments.measurement_planning import PlanRequest, run_plan
-from crisp_ik_ros.terminal import progress_bar, show
-
 Corners = tuple[float, float, float, float, float, float]
 
 
@@ -69,6 +66,9 @@ def plan_measurements(
     ] = False,
 ) -> None:
     """Choose the configurations whose measurements tell most: in reach, within limits, free of self-collision."""
+    from crisp_ik_ros.experiments.measurement_planning import PlanRequest, run_plan
+    from crisp_ik_ros.terminal import progress_bar, show
+
     request = PlanRequest(
         count, robot, base_link, tip_link, model, data, kind.value, frame.value, tool.value, box, floor, clearance,
         margin, candidates, criterion.value, seed,
