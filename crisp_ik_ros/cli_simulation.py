@@ -23,6 +23,12 @@ def sim(
     loss: Annotated[LossName, typer.Option(help="Loss of the model that 'auto' trains.")] = LossName.residual,
     rate: Annotated[float, typer.Option(min=1.0, max=500.0, help="Targets a second.")] = 25.0,
     gui: Annotated[bool, typer.Option(help="Show PyBullet's window.")] = False,
+    view: Annotated[bool, typer.Option(help="Show the arm in a browser; the address is printed.")] = False,
+    view_host: Annotated[str, typer.Option(help="Address of that page; 0.0.0.0: open to the network.")] = "127.0.0.1",
+    view_port: Annotated[int, typer.Option(min=1, max=65535, help="Its port, or the next free one.")] = 8080,
+    open_browser: Annotated[
+        bool, typer.Option("--open/--no-open", help="With --view: open the page, where there is a display.")
+    ] = True,
     loop: Annotated[bool, typer.Option(help="Begin again after the last target, until Ctrl-C.")] = True,
     exit_when_done: Annotated[bool, typer.Option(help="End after the last target (with --no-loop).")] = False,
     report: Annotated[str, typer.Option(help="Path of a JSON file for all that was measured.")] = "",
@@ -41,6 +47,10 @@ def sim(
         "loss": loss.value,
         "rate": rate,
         "gui": gui,
+        "view": view,
+        "view_host": view_host,
+        "view_port": view_port,
+        "open_browser": open_browser,
         "loop": loop,
         "exit_when_done": exit_when_done,
         "report": report,

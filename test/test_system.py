@@ -22,7 +22,7 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.trajectories import circle
 
-NODES = ("ik_service", "panda_sim", "recorder", "trajectory_follower", "trainer")
+NODES = ("ik_service", "panda_sim", "recorder", "trajectory_follower", "trainer", "viewer")
 BARE = {"rviz": False, "robot_state_publisher": False}
 
 
@@ -109,7 +109,7 @@ def test_every_node_has_a_configuration_whose_parameters_it_declares(node):
     content = yaml.safe_load(config_path(f"{node}.yaml").read_text())
     parameters = content["/**"]["ros__parameters"]
     sources = [Path(runner.__file__).parent / f"{name}.py" for name in (node, "parameters")]
-    parts = {"trajectory_follower": "follower_options.py", "ik_service": "drift.py"}
+    parts = {"trajectory_follower": "follower_options.py", "ik_service": "drift.py", "viewer": "viewer_options.py"}
     if node in parts:
         sources.append(Path(runner.__file__).parent / parts[node])
     text = "".join(path.read_text() for path in sources)

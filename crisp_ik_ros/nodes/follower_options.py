@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
 from crisp_ik_ros.nodes.time_scaling import Limits
@@ -30,7 +31,7 @@ class FollowerOptions:
     Attributes
     ----------
     paths : dict of (n, 4, 4)
-        What to follow, by name, in order.
+        What to follow, by name, in order; it follows the parameter ``trajectory``.
     period : float
         Between targets [s].
     scaling : float
@@ -109,7 +110,7 @@ def declare_options(node: Node) -> FollowerOptions:
         declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
         declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
     )
-    return FollowerOptions(
+    options = FollowerOptions(
         paths=paths,
         period=1.0 / declare(node, "rate", 25.0, "Targets per second [Hz], where speed limits allow.", 0.1, 500.0),
         scaling=declare(node, "velocity_scaling", 0.5, "Share of the joints' largest speeds that is used.", 0.01, 1.0),
@@ -153,15 +154,24 @@ def declare_options(node: Node) -> FollowerOptions:
         error_scale=declare(node, "error_scale", 20.0, "Error lines are drawn this many times as long.", 1.0, 1e4),
         marker_lifetime=declare(node, "marker_lifetime", 10.0, "Time that markers stay [s]. 0: for ever.", 0.0, 1e4),
     )
+    _let_trajectory_change(node, options)
+    return options
 
 
-def with_trajectory(node: Node, options: FollowerOptions, trajectory: Any) -> FollowerOptions:
-    """Options that lead along another trajectory, with the shape that the parameters of the node give it.
+def _let_trajectory_change(node: Node, options: FollowerOptions) -> None:
+    """Let the parameter ``trajectory`` take another value, and ``options`` with it; nonsense is refused in words."""
 
-    Raises
-    ------
-    InvalidInputError
-        When there is no such trajectory.
-    """
-    points, radius, yaw, offset = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
-    return replace(options, paths=requested_paths(trajectory, points, radius, yaw, offset))
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "trajectory":
+                shape = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
+                try:
+                    paths = requested_paths(parameter.value, *shape)
+                except CrispIKError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                # What is followed has its path already: these are for the next start.
+                options.paths.clear()
+                options.paths.update(paths)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)

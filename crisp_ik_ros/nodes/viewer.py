@@ -59,7 +59,6 @@ class Viewer(ManagedNode):
         model = load_estimator(options.model, **options.robot)
         self._robot = model.robot
         self._inbox: deque[tuple[str, tuple[Any, ...]]] = deque()
-        self._wake = self.create_guard_condition(self._empty_inbox)
         self._shape: Shape | None = None
         self._positions: dict[str, float] = {}
         self._configuration: Array | None = None
@@ -194,6 +193,7 @@ class Viewer(ManagedNode):
                 self._scene.move(self._positions)
 
     def _tell(self) -> None:
+        self._empty_inbox()
         self._questioner.check()
         now = time.monotonic()
         if self._follower is not None and self._follower.ready and not self._asked:
@@ -232,7 +232,9 @@ class Viewer(ManagedNode):
     def _want(self, what: str, *values: Any) -> None:
         """Note a wish; called in threads of the server's."""
         self._inbox.append((what, values))
-        self._wake.trigger()
+        # The events executor knows no guard conditions; a task wakes either executor at once.
+        if self.executor is not None:
+            self.executor.create_task(self._empty_inbox)
 
     def _empty_inbox(self) -> None:
         while self._inbox:
