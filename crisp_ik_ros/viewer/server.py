@@ -11,6 +11,7 @@ from crisp_ik_ros.errors import MissingDependencyError, ResourceError
 MISSING = "the browser view needs viser: pip install 'crisp_ik[view]' (or: pip install viser)"
 # Ports above the wanted one that are tried where it is taken.
 NEXT_PORTS = 20
+LOCAL = "127.0.0.1"
 ANYWHERE = ("0.0.0.0", "::")
 
 
@@ -73,7 +74,12 @@ def serve(host: str, port: int, label: str) -> Any:
     return server
 
 
-def address_of(server: Any) -> str:
+def address(host: str, port: int) -> str:
     """Address to open in a browser of this machine."""
-    host = server.get_host()
-    return f"http://{'127.0.0.1' if host in ANYWHERE else host}:{server.get_port()}"
+    shown = LOCAL if host in ANYWHERE else f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
+
+
+def address_of(server: Any) -> str:
+    """Address of a server's page."""
+    return address(server.get_host(), server.get_port())
