@@ -68,6 +68,14 @@ def test_a_model_that_is_named_is_served_as_it_is():
     assert Path(system(model="mine.npz")["ik_service"].parameters["model"]) == Path("mine.npz").absolute()
 
 
+def test_the_page_is_there_when_wanted_with_the_model_that_is_served():
+    assert "viewer" not in system()
+    nodes = system(view=True, view_port=9000, joint_bias_deg=1.0)
+    viewer = nodes["viewer"]
+    assert viewer.parameters["port"] == 9000 and viewer.parameters["host"] == "127.0.0.1" and not viewer.required
+    assert viewer.parameters["model"] == nodes["ik_service"].parameters["model"] and viewer.after == "trainer"
+
+
 def test_rviz_and_robot_state_publisher_come_when_wanted():
     nodes = system(rviz=True, robot_state_publisher=True)
     assert Path(nodes["rviz2"].arguments[1]).name == "panda.rviz"
@@ -94,6 +102,7 @@ def test_texts_become_arguments():
         ("samples", "1.5"),
         ("joint_bias_deg", "90"),
         ("joint_bias_deg", "nan"),
+        ("view_port", "0"),
         ("model", ""),
         ("log_level", "loud"),
         ("speed", "3"),

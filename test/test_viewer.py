@@ -70,7 +70,7 @@ def test_all_of_the_panda_has_meshes_with_the_colours_of_their_files(shape):
         (64, 64, 64),
     }
     extent = np.concatenate([part.vertices for part in parts["panda_link4"]])
-    assert 0.05 < np.ptp(extent, axis=0).min() and np.ptp(extent, axis=0).max() < 0.5
+    assert np.ptp(extent, axis=0).min() > 0.05 and np.ptp(extent, axis=0).max() < 0.5
 
 
 def test_simple_shapes_joints_that_slide_and_joints_that_imitate():
@@ -138,7 +138,7 @@ def test_a_trail_sends_only_what_is_new():
 
 def test_errors_are_those_of_the_pairs_and_their_lines_are_scaled():
     targets = np.arange(12.0).reshape(4, 3)
-    errors = errors_of(targets, targets[:3] + [0.003, 0.0, 0.004])
+    errors = errors_of(targets, targets[:3] + np.array([0.003, 0.0, 0.004]))
     np.testing.assert_allclose(errors.distances, 0.005)
     lines = errors.lines(10.0)
     np.testing.assert_allclose(lines[:, 0], targets[:3])

@@ -89,9 +89,8 @@ def _meshes(geometry: Any) -> Iterator[tuple[Any, tuple[int, int, int] | None]]:
     if geometry.mesh is not None:
         path = _path(geometry.mesh.filename)
         content = read_file(path, LARGEST_MESH, URDFError, "mesh")
-        scene = trimesh.load_scene(
-            io.BytesIO(content), file_type=path.suffix[1:].lower(), resolver=_Beside(path.parent)
-        )
+        beside: Any = _Beside(path.parent)
+        scene = trimesh.load_scene(io.BytesIO(content), file_type=path.suffix[1:].lower(), resolver=beside)
         scale = geometry.mesh.scale
         for mesh in scene.dump():
             if isinstance(mesh, trimesh.Trimesh):

@@ -62,7 +62,7 @@ class Scene:
         )  # fmt: skip
         self._target_path = self._lines("/paths/target", colors.TARGET, PATH_WIDTH)
         self._error_lines = self._lines("/paths/errors", colors.ERROR, ERROR_WIDTH)
-        self._trails = {
+        self._trails: dict[str, tuple[Any, Trail, tuple[int, int, int], dict[int, Any]]] = {
             name: (scene.add_frame(f"/trails/{name}", show_axes=False), Trail(step=0.0005), color, {})
             for name, color in (("tool", colors.TOOL), ("nominal", colors.NOMINAL))
         }

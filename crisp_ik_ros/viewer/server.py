@@ -67,7 +67,7 @@ def serve(host: str, port: int, label: str) -> Any:
     require()
     import viser
 
-    server = viser.ViserServer(host=host, port=free_port(host, port), label=label, verbose=False)
+    server: Any = viser.ViserServer(host=host, port=free_port(host, port), label=label, verbose=False)
     # viser would open a tunnel to a server of its own for whoever asks; nothing of a robot leaves its network here.
     server.request_share_url = lambda verbose=True: None
     server.gui.configure_theme(show_logo=False, show_share_button=False, brand_color=(26, 108, 219))
