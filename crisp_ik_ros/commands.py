@@ -245,5 +245,9 @@ def run_simulation(arguments: dict[str, Any], output: IO | None = None) -> int:
         from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
     except ImportError as error:
         raise MissingDependencyError(f"no ROS 2 in this shell ({error}); run: make setup && . ./env.sh") from error
+    if arguments.get("view"):
+        from crisp_ik_ros.viewer.server import require
+
+        require()
     specs = panda_sim_system(SystemArguments(**arguments, rviz=False, robot_state_publisher=False))
     return run_system(specs, output=output)

@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.errors import CrispIKError, MissingDependencyError, ResourceError
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.demo_picture import draw_demo
 from crisp_ik_ros.files import replacing
@@ -27,12 +27,14 @@ from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import RobotModel, panda_urdf_path
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.viewer.server import LOCAL, address, free_port, require
 
 BIAS_DEG = 1.0
 METHODS = {"crisp": "CRiSP (learned)", "nominal": "model-based (nominal URDF)"}
 SAMPLES = 2000
 RATE = 50.0
 SYSTEM_TIMEOUT = 180.0
+FIRST_PORT = 8080
 # Between the two systems that run at once; far from the default domain 0.
 FIRST_DOMAIN, DOMAINS = 40, 30
 
@@ -167,6 +169,9 @@ def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: s
     models = {"crisp": learned_model, "nominal": "nominal"}
     reports = {method: out / f"report_{method}_{joint_bias_deg:g}deg.json" for method in METHODS}
     logs = [f"{method}_{joint_bias_deg:g}deg.log" for method in METHODS]
+    pages = _pages()
+    for method, port in pages.items():
+        console.print(f"      {METHODS[method]}, in a browser while it runs: {address(LOCAL, port)}")
     with _step(console, f"following spiral and circle, robot {which}: learned, and model-based"):
         processes = []
         for number, method in enumerate(METHODS):
@@ -181,6 +186,8 @@ def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: s
             }
             command = [sys.executable, "-m", "crisp_ik_ros.cli", "sim", "--no-loop", "--exit-when-done"]
             command += [text for pair in options.items() for text in pair]
+            if method in pages:
+                command += ["--view", "--no-open", "--view-port", str(pages[method])]
             processes.append(_start(command, out / logs[number], number))
         _wait(processes, out, logs)
     followed = []
@@ -198,6 +205,18 @@ def _follow(console: Console, out: Path, joint_bias_deg: float, learned_model: s
                 )
             )
     return followed
+
+
+def _pages() -> dict[str, int]:
+    """Port of each method's page; none where the page cannot be, which is no reason for the demonstration to fail."""
+    pages: dict[str, int] = {}
+    try:
+        require()
+        for method in METHODS:
+            pages[method] = free_port(LOCAL, max(pages.values(), default=FIRST_PORT - 1) + 1)
+    except (MissingDependencyError, ResourceError):
+        pass
+    return pages
 
 
 def _start(command: list[str], log: Path, number: int) -> subprocess.Popen:

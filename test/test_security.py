@@ -17,7 +17,7 @@ from crisp_ik_ros.nodes.runner import command_of
 from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
 from crisp_ik_ros.resources import config_path
 
-NODES = {"ik_service", "panda_sim", "recorder", "trainer", "trajectory_follower"}
+NODES = {"ik_service", "panda_sim", "recorder", "trainer", "trajectory_follower", "viewer"}
 CHILDREN = {
     "policy": {"enclaves"},
     "enclaves": {"enclave"},

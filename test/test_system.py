@@ -22,7 +22,7 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.trajectories import circle
 
-NODES = ("ik_service", "panda_sim", "recorder", "trajectory_follower", "trainer")
+NODES = ("ik_service", "panda_sim", "recorder", "trajectory_follower", "trainer", "viewer")
 BARE = {"rviz": False, "robot_state_publisher": False}
 
 
@@ -68,6 +68,14 @@ def test_a_model_that_is_named_is_served_as_it_is():
     assert Path(system(model="mine.npz")["ik_service"].parameters["model"]) == Path("mine.npz").absolute()
 
 
+def test_the_page_is_there_when_wanted_with_the_model_that_is_served():
+    assert "viewer" not in system()
+    nodes = system(view=True, view_port=9000, joint_bias_deg=1.0)
+    viewer = nodes["viewer"]
+    assert viewer.parameters["port"] == 9000 and viewer.parameters["host"] == "127.0.0.1" and not viewer.required
+    assert viewer.parameters["model"] == nodes["ik_service"].parameters["model"] and viewer.after == "trainer"
+
+
 def test_rviz_and_robot_state_publisher_come_when_wanted():
     nodes = system(rviz=True, robot_state_publisher=True)
     assert Path(nodes["rviz2"].arguments[1]).name == "panda.rviz"
@@ -94,6 +102,7 @@ def test_texts_become_arguments():
         ("samples", "1.5"),
         ("joint_bias_deg", "90"),
         ("joint_bias_deg", "nan"),
+        ("view_port", "0"),
         ("model", ""),
         ("log_level", "loud"),
         ("speed", "3"),
@@ -109,7 +118,7 @@ def test_every_node_has_a_configuration_whose_parameters_it_declares(node):
     content = yaml.safe_load(config_path(f"{node}.yaml").read_text())
     parameters = content["/**"]["ros__parameters"]
     sources = [Path(runner.__file__).parent / f"{name}.py" for name in (node, "parameters")]
-    parts = {"trajectory_follower": "follower_options.py", "ik_service": "drift.py"}
+    parts = {"trajectory_follower": "follower_options.py", "ik_service": "drift.py", "viewer": "viewer_options.py"}
     if node in parts:
         sources.append(Path(runner.__file__).parent / parts[node])
     text = "".join(path.read_text() for path in sources)

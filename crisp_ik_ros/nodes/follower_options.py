@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
 from crisp_ik_ros.nodes.time_scaling import Limits
@@ -29,7 +31,7 @@ class FollowerOptions:
     Attributes
     ----------
     paths : dict of (n, 4, 4)
-        What to follow, by name, in order.
+        What to follow, by name, in order; it follows the parameter ``trajectory``.
     period : float
         Between targets [s].
     scaling : float
@@ -99,13 +101,19 @@ def declare_options(node: Node) -> FollowerOptions:
     if on_loss not in (RESUME, ABORT):
         raise InvalidInputError("on_loss", repr(on_loss), f"{RESUME!r} or {ABORT!r}")
     paths = requested_paths(
-        declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
+        declare(
+            node,
+            "trajectory",
+            "both",
+            "'spiral', 'circle' or 'both', one after the other; another one holds from the next start on.",
+            read_only=False,
+        ),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
         declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
         declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
         declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
     )
-    return FollowerOptions(
+    options = FollowerOptions(
         paths=paths,
         period=1.0 / declare(node, "rate", 25.0, "Targets per second [Hz], where speed limits allow.", 0.1, 500.0),
         scaling=declare(node, "velocity_scaling", 0.5, "Share of the joints' largest speeds that is used.", 0.01, 1.0),
@@ -152,3 +160,24 @@ def declare_options(node: Node) -> FollowerOptions:
             node, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0
         ),
     )
+    _let_trajectory_change(node, options)
+    return options
+
+
+def _let_trajectory_change(node: Node, options: FollowerOptions) -> None:
+    """Let the parameter ``trajectory`` take another value, and ``options`` with it; nonsense is refused in words."""
+
+    def check(parameters: list[Parameter]) -> SetParametersResult:
+        for parameter in parameters:
+            if parameter.name == "trajectory":
+                shape = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
+                try:
+                    paths = requested_paths(parameter.value, *shape)
+                except CrispIKError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                # What is followed has its path already: these are for the next start.
+                options.paths.clear()
+                options.paths.update(paths)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(check)

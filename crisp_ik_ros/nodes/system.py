@@ -49,6 +49,10 @@ class SystemArguments:
     rviz: bool = _argument(True, "Whether to start RViz.")
     robot_state_publisher: bool = _argument(True, "Whether to start robot_state_publisher (RViz needs its frames).")
     gui: bool = _argument(False, "Whether PyBullet opens its window.")
+    view: bool = _argument(False, "Whether the arm is shown in a browser (node viewer).")
+    view_host: str = _argument("127.0.0.1", "Address that the page is served at; 0.0.0.0: open to the network.")
+    view_port: int = _argument(8080, "Port of the page; where it is taken, the next free one.")
+    open_browser: bool = _argument(False, "Whether the page is opened in this machine's browser.")
     loop: bool = _argument(False, "Whether to begin again after the last target.")
     exit_when_done: bool = _argument(False, "Whether all ends after the last target.")
     report: str = _argument("", "Path of a JSON file for all that was measured; empty: none.")
@@ -65,6 +69,8 @@ class SystemArguments:
         for name, lowest in {"samples": 8, "points": 2, "bias_seed": -1}.items():
             if getattr(self, name) < lowest:
                 raise InvalidInputError(name, getattr(self, name), f"at least {lowest}")
+        if not 1 <= self.view_port <= 65535:
+            raise InvalidInputError("view_port", self.view_port, "a port, 1 to 65535")
         if not 0.0 < self.rate <= 500.0:
             raise InvalidInputError("rate", self.rate, "targets per second, above 0 and at most 500")
         if not (abs(self.joint_bias_deg) <= 45.0 and abs(self.link_bias_mm) <= 500.0):
@@ -187,6 +193,9 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
         "report": str(Path(arguments.report).expanduser().absolute()) if arguments.report else "",
     }
     nodes.append(_node("trajectory_follower", following))
+    if arguments.view:
+        page = {"host": arguments.view_host, "port": arguments.view_port, "open_browser": arguments.open_browser}
+        nodes.append(_node("viewer", {"model": model, **page}, after=after, required=False))
     nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(urdf_path())}

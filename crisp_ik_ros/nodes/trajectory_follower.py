@@ -61,7 +61,7 @@ class TrajectoryFollower(ManagedNode):
         self._asker = Asker(self, self._robot, options, self._watch, self._fail, self._keep_asking)
         self._measured = MeasuredJoints(self, self._robot, self._watch, self._must_change)
         self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
-        self._queue: list[str] = []
+        self._queue: list[Following] = []
         self._runs: list[Following] = []
         self._route: Route | None = None
         self._lead: Lead | None = None
@@ -79,7 +79,7 @@ class TrajectoryFollower(ManagedNode):
     def _start(self) -> None:
         self._route = self._lead = None
         self._runs = []
-        self._queue = list(self._options.paths)
+        self._queue = [Following(name, path) for name, path in self._options.paths.items()]
         self._phase = Phase.WAITING
         self._again, self._trouble.refusal = False, ""
         self._since = self._complained = time.monotonic()
@@ -201,15 +201,14 @@ class TrajectoryFollower(ManagedNode):
             self.get_logger().info(f"waiting for {' and '.join(missing)}")
 
     def _begin_trajectory(self) -> None:
-        name, options = self._queue.pop(0), self._options
-        run = Following(name, options.paths[name])
+        run, options = self._queue.pop(0), self._options
         velocity, step = self._limits.velocity, options.joint_step
         self._route = Route(self._robot, run, self._conditioning, velocity, options.period, step)
         self._lead, self._held = None, 0.0
         self._asker.forget()
         self._phase, self._since = Phase.FOLLOWING, time.monotonic()
         self._view.begin(run)
-        self.get_logger().info(f"{name}: {len(run.targets)} targets")
+        self.get_logger().info(f"{run.name}: {len(run.targets)} targets")
         self._keep_asking()
 
     def _follow(self, now: int, steady: float) -> None:

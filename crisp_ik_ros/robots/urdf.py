@@ -158,6 +158,18 @@ def parse_bodies(
     return chain, tuple(_body(link, above.get(link.name)) for link in robot.links)
 
 
+def parse_tree(xml: bytes) -> tuple[Any, dict[str, Any]]:
+    """Parse a whole URDF: the robot as yourdfpy has it, and the joint above each of its links but the roots.
+
+    Raises
+    ------
+    URDFError
+        When the XML is no URDF, or its joints and links are no trees.
+    """
+    robot = _parse_with_yourdfpy(plain_xml(xml))
+    return robot, _joints_above(robot, {link.name for link in robot.links})
+
+
 def _chain(robot: Any, base_link: str | None, tip_link: str | None) -> ParsedChain:
     links = {link.name for link in robot.links}
     joint_above = _joints_above(robot, links)

@@ -18,6 +18,7 @@ NODES = {
     "trajectory_follower": CLOCK,
     "panda_sim": CLOCK,
     "recorder": {"output": "measured.csv", **CLOCK},
+    "viewer": CLOCK,
     # So many samples that it is there until it is told to end.
     "trainer": {"output": "model.npz", "samples": 10_000_000, **CLOCK},
 }

@@ -1,0 +1,161 @@
+"""The node viewer with real nodes, and its page in a real browser."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from browser import open_browser, wait_for
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import GetParameters, SetParameters
+from std_srvs.srv import Trigger
+
+pytest.importorskip("pybullet")
+pytest.importorskip("viser")
+
+# Pieces of the page.
+STATUS, ANSWER, NOTE = (
+    f"(document.getElementById('{name}') || {{}}).innerText || ''" for name in ("status", "answer", "note")
+)
+
+
+@pytest.fixture(scope="module")
+def nodes(ros, tmp_path_factory):
+    from processes import NodeProcess
+
+    folder = tmp_path_factory.mktemp("viewer")
+    running = {
+        "panda_sim": NodeProcess("panda_sim", folder, {"joint_bias_deg": 1.0}),
+        "ik_service": NodeProcess("ik_service", folder, {"model": "nominal"}),
+        "trajectory_follower": NodeProcess(
+            "trajectory_follower", folder, {"autostart": False, "loop": True, "trajectory": "circle", "points": 60}
+        ),
+        "viewer": NodeProcess("viewer", folder, {"port": 8700}),
+    }
+    yield running
+    for process in running.values():
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def page(nodes, tmp_path_factory):
+    nodes["viewer"].wait_for("to be seen at")
+    nodes["ik_service"].wait_for("serving")
+    browser = open_browser(tmp_path_factory.mktemp("browser"))
+    browser.get(re.search(r"to be seen at (http://\S+)", nodes["viewer"].text)[1])
+    yield browser
+    browser.quit()
+
+
+def says(page, where: str, pattern: str) -> str:
+    """What a piece of the page says, once a pattern is in it."""
+    return wait_for(lambda: (found := re.search(pattern, page.execute_script(f"return {where}"))) and found[0])
+
+
+def press(page, label: str) -> None:
+    page.execute_script(
+        "[...document.querySelectorAll('button')].find(b => b.innerText.trim() === arguments[0]).click()", label
+    )
+
+
+def picture(page) -> np.ndarray:
+    """What the canvas shows (height, width, 3)."""
+    import io
+
+    from matplotlib.image import imread
+
+    return imread(io.BytesIO(page.find_element("css selector", "canvas").screenshot_as_png))[..., :3]
+
+
+def test_the_page_shows_the_arm_with_all_of_its_meshes(page, nodes):
+    says(page, STATUS, "at rest")
+    shown = wait_for(lambda: (image := picture(page)) is not None and (image.max(axis=2) < 0.45).sum() > 200 and image)
+    assert shown.std() > 0.02
+    assert "ignored" not in nodes["viewer"].text and "not shown" not in nodes["viewer"].text
+
+
+def test_start_and_stop_work_the_arm_moves_and_its_error_is_told(page):
+    before = picture(page)
+    press(page, "Start")
+    says(page, NOTE, "start: started")
+    says(page, STATUS, "following")
+    # The arm is one degree off, and served by its URDF: the page must see that, and the follower does not say it.
+    found = says(page, STATUS, r"mean, worst\s+[\d.]+ mm")
+    assert 10.0 < float(found.split()[-2]) < 40.0
+    assert (np.abs(picture(page) - before).max(axis=2) > 0.1).mean() > 0.005
+    press(page, "Stop")
+    says(page, NOTE, "slowing down to a stop")
+    says(page, STATUS, "at rest")
+
+
+def test_a_target_that_is_dragged_with_the_mouse_is_answered(page, nodes):
+    from selenium.webdriver.common.action_chains import ActionChains
+
+    press(page, "Target to the tool")
+    canvas = page.find_element("css selector", "canvas")
+    before = picture(page)
+    # The axes of the target to drag are the strongest red, green and blue there is; blue is z.
+    wait_for(lambda: len(handle_pixels(picture(page))) > 30)
+    pixels = handle_pixels(picture(page))
+    y, x = pixels[len(pixels) // 2]
+    height, width = before.shape[:2]
+    actions = ActionChains(page, duration=20)
+    actions.move_to_element_with_offset(canvas, int(x - width // 2), int(y - height // 2)).click_and_hold()
+    for _ in range(10):
+        actions.move_by_offset(0, -4)
+    actions.release().perform()
+    found = says(page, ANSWER, r"solved[\s\S]*answer \d+")
+    assert "predicted error" in found and "support" in found and "round trip" in found
+    assert page.execute_script("return Number(document.getElementById('answer').dataset.number)") >= 1
+
+
+def handle_pixels(image: np.ndarray) -> np.ndarray:
+    """Rows and columns of the pixels of the handle's blue axis."""
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    return np.argwhere((blue > 0.75) & (red < 0.35) & (green < 0.45))
+
+
+def test_the_page_fetches_nothing_from_anywhere_else(page):
+    import json
+
+    for entry in page.get_log("performance"):
+        message = json.loads(entry["message"])["message"]
+        if message["method"] == "Network.requestWillBeSent":
+            url = message["params"]["request"]["url"]
+            assert url.startswith(("http://127.0.0.1:", "data:", "blob:", "chrome:")), url
+
+
+def test_another_trajectory_holds_from_the_next_start_on_and_nonsense_is_refused(nodes, module_client):
+    def choose(text: str):
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
+        request = SetParameters.Request(parameters=[Parameter(name="trajectory", value=value)])
+        return module_client.call(SetParameters, "trajectory_follower/set_parameters", request).results[0]
+
+    refused = choose("square")
+    assert not refused.successful and "'spiral'" in refused.reason and "square" in refused.reason
+    got = module_client.call(
+        GetParameters, "trajectory_follower/get_parameters", GetParameters.Request(names=["trajectory"])
+    )
+    assert got.values[0].string_value == "circle"
+    assert choose("spiral").successful
+    assert module_client.call(Trigger, "trajectory_follower/start", Trigger.Request()).success
+    nodes["trajectory_follower"].wait_for("spiral: 60 targets")
+    # Of what is followed, nothing changes.
+    assert choose("circle").successful
+    module_client.call(Trigger, "trajectory_follower/stop", Trigger.Request())
+
+
+def test_a_second_page_has_the_next_port_and_both_end_cleanly(nodes, start):
+    nodes["viewer"].wait_for("to be seen at")
+    second = start("viewer", port=8700, controls=False)
+    second.wait_for("to be seen at")
+    assert "port 8700 is taken" in second.text
+    assert second.stopped_cleanly()
+    assert nodes["viewer"].stopped_cleanly()
+
+
+def test_an_address_that_is_not_this_machines_is_fatal_in_words(ros, start):
+    viewer = start("viewer", host="192.0.2.1")
+    assert viewer.wait() == 1
+    assert "set the parameters host and port" in viewer.text and "Traceback" not in viewer.text
