@@ -12,7 +12,18 @@ import numpy as np
 import typer
 
 from crisp_ik_ros import cli_training, commands, planning_cli
-from crisp_ik_ros.cli_options import BaseLink, BiasSeed, JointBias, Json, LinkBias, LogLevel, LossName, Robot, TipLink
+from crisp_ik_ros.cli_options import (
+    ROBOTS,
+    BaseLink,
+    BiasSeed,
+    JointBias,
+    Json,
+    LinkBias,
+    LogLevel,
+    LossName,
+    Robot,
+    TipLink,
+)
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -72,9 +83,10 @@ def sample(
     if preset is not None:
         show(commands.sample_preset(preset, output, progress_bar(preset, as_json)), as_json)
         return
+    simulated = commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed)
     summary = commands.sample_dataset(
-        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
-        commands.make_region(region.value, center, size),
+        simulated,
+        commands.make_region(region.value, center, size, simulated),
         count,
         seed,
         output,
@@ -122,6 +134,7 @@ def ik(
 
 @app.command()
 def sim(
+    robot: Annotated[str, typer.Option(help=f"A robot: {ROBOTS}, or the path of a robot file (.yaml).")] = "panda",
     trajectory: Annotated[str, typer.Option(help="'spiral', 'circle' or 'both'.")] = "both",
     joint_bias_deg: JointBias = 0.0,
     link_bias_mm: LinkBias = 0.0,
@@ -141,6 +154,7 @@ def sim(
 ) -> None:
     """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
     arguments = {
+        "robot": robot,
         "trajectory": trajectory,
         "joint_bias_deg": joint_bias_deg,
         "link_bias_mm": link_bias_mm,

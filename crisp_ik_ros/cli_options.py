@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from crisp_ik_ros.robots.catalog import robot_names
+
 
 class LossName(str, Enum):
     """Losses by name."""
@@ -16,7 +18,9 @@ class LossName(str, Enum):
     radians = "radians"
 
 
-Robot = Annotated[str, typer.Option(help="'panda', 'planar5', or the path of a URDF.")]
+# Names of robots that 'crisp-ik robots' tells more of.
+ROBOTS = ", ".join(map(repr, robot_names()))
+Robot = Annotated[str, typer.Option(help=f"{ROBOTS}, or the path of a robot file (.yaml) or of a URDF.")]
 BaseLink = Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")]
 TipLink = Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")]
 JointBias = Annotated[float, typer.Option(help="Offset of every joint of the simulated true robot [deg].")]

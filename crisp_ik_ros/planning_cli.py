@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from crisp_ik_ros.cli_options import ROBOTS
 from crisp_ik_ros.experiments.measurement_planning import PlanRequest, run_plan
 from crisp_ik_ros.terminal import progress_bar, show
 
@@ -39,7 +40,7 @@ def plan_measurements(
     output: Annotated[Path, typer.Argument(help="File to write (.csv): a configuration a row [rad or m].")],
     count: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 60,
     robot: Annotated[
-        str, typer.Option(help="'panda' (default), 'planar5', or the path of a URDF. With --model: its URDF.")
+        str, typer.Option(help=f"{ROBOTS} (default: 'panda'), a robot file or a URDF. With --model: its robot.")
     ] = "",
     base_link: Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")] = "",
     tip_link: Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")] = "",

@@ -11,6 +11,7 @@ from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
 from crisp_ik_ros.nodes.time_scaling import Limits
+from crisp_ik_ros.robots.placement import Placement
 from crisp_ik_ros.transforms import Array
 
 # What to do where service or joint states are lost.
@@ -84,8 +85,14 @@ class FollowerOptions:
         return Limits(self.scaling * velocity, self.acceleration, braking, self.halt_time + LOOKAHEAD)
 
 
-def declare_options(node: Node) -> FollowerOptions:
+def declare_options(node: Node, placement: Placement) -> FollowerOptions:
     """Declare the parameters and return their values.
+
+    Parameters
+    ----------
+    node : Node
+    placement : Placement
+        Where the trajectories lie for the robot.
 
     Raises
     ------
@@ -98,9 +105,10 @@ def declare_options(node: Node) -> FollowerOptions:
     paths = requested_paths(
         declare(node, "trajectory", "both", "'spiral', 'circle' or 'both', one after the other."),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
-        declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
+        declare(node, "radius", 0.0, "Radius of spiral and circle [m]. 0: the robot's (Panda: 0.03).", 0.0, 100.0),
         declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
         declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
+        placement,
     )
     return FollowerOptions(
         paths=paths,
