@@ -11,7 +11,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from crisp_ik_ros import cli_training, commands, planning_cli
+from crisp_ik_ros import cli_robots, cli_training, commands, planning_cli
 from crisp_ik_ros.cli_options import (
     ROBOTS,
     BaseLink,
@@ -217,6 +217,8 @@ def bench(
 
 
 app.command("plan-measurements")(planning_cli.plan_measurements)
+app.command()(cli_robots.robots)
+app.command("new-robot")(cli_robots.new_robot)
 
 
 def main() -> None:

@@ -38,6 +38,7 @@ LAYERS = {
     "commands": 6,
     "cli": 6,
     "cli_options": 6,
+    "cli_robots": 6,
     "cli_training": 6,
     "planning_cli": 6,
     "terminal": 6,

@@ -32,6 +32,13 @@ def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "", robot: str
     return find_robot(_source(urdf, robot), base_link, tip_link)
 
 
+def robot_and_file_of(
+    urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = ""
+) -> tuple[RobotModel, RobotFile]:
+    """Return what ``robot_of`` and ``robot_file_of`` do."""
+    return robot_of(urdf, base_link, tip_link, robot), robot_file_of(urdf, robot)
+
+
 def urdf_path(urdf: str = "", robot: str = "") -> Path:
     """Path of a robot's URDF; without one, the Panda's."""
     return Path(find_urdf(_source(urdf, robot)))

@@ -17,7 +17,7 @@ from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.nodes.asking import Asker
 from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
-from crisp_ik_ros.nodes.description import robot_file_of, robot_of
+from crisp_ik_ros.nodes.description import robot_and_file_of
 from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
 from crisp_ik_ros.nodes.guard import Conditioning
@@ -53,9 +53,7 @@ class TrajectoryFollower(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("trajectory_follower")
-        place = declare_robot(self)
-        self._robot = robot_of(**place)
-        file = robot_file_of(place["urdf"], place["robot"])
+        self._robot, file = robot_and_file_of(**declare_robot(self))
         self._options = options = declare_options(self, file.placement())
         self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
         self._limits = options.limits(self._robot.velocity)

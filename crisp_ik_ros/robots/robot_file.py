@@ -173,7 +173,7 @@ def read_robot_file(path: str | Path) -> RobotFile:
     path = Path(path).expanduser()
     content = read_file(path, LARGEST, RobotFileError, "robot file (.yaml)")
     try:
-        values = yaml.load(content, _PlainLoader)  # noqa: S506 (a SafeLoader)
+        values = yaml.load(content, _PlainLoader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise RobotFileError(f"{path} is no plain YAML: {quoted(error)}") from error
     return _Reader(path).robot(values)

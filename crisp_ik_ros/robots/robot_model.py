@@ -174,6 +174,13 @@ class RobotModel:
             joints.append(joint)
         return self._replaced(joints)
 
+    def with_rest(self, rest: ArrayLike) -> RobotModel:
+        """Return the same robot with another configuration (J,) that redundancy is resolved towards [rad or m]."""
+        return RobotModel(
+            self.joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, rest, self.chain.corrections,
+            self.masses, self.mass_centers,
+        )  # fmt: skip
+
     def with_base(self, pose: ArrayLike) -> RobotModel:
         """Return the same robot standing at a pose (4, 4) [m] of another frame, in which its tool poses then are.
 
