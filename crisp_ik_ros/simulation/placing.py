@@ -120,9 +120,9 @@ def _approach(robot: RobotModel) -> Array:
 
 def _handiness(robot: RobotModel, poses: Array, axis: Array, directions: int) -> Array:
     """How well tool poses (n, 4, 4) suit, at most 5: down, in front of the arm, not too near and not too far."""
-    if directions < ALL_DIRECTIONS and _normal(robot) is not None:
-        return np.zeros(len(poses))
     position = poses[:, :3, 3] - robot.anchor
+    if directions < ALL_DIRECTIONS and _normal(robot) is not None:
+        return np.exp(-(((np.linalg.norm(position, axis=1) / robot.reach - 0.45) / 0.1) ** 2))
     across = np.linalg.norm(position[:, :2], axis=1) / robot.reach
     height = poses[:, 2, 3] / robot.reach
     down = np.clip((poses[:, :3, :3] @ axis) @ DOWN, -1.0, 1.0)
