@@ -67,7 +67,9 @@ def test_pybullet_agrees_and_the_arm_rests_free_of_itself(name):
     robot = find_robot(name)
     configurations = robot.random_configurations(20, np.random.default_rng(2))
     with PyBulletArm(find_urdf(name), robot) as arm:
-        position, orientation = tool_errors(robot.forward_kinematics(configurations), arm.forward_kinematics(configurations))
+        position, orientation = tool_errors(
+            robot.forward_kinematics(configurations), arm.forward_kinematics(configurations)
+        )
         assert position.max() < 1e-5 * robot.reach and orientation.max() < 1e-5
         assert arm.collision_free(robot.rest[None]).all()
 
@@ -108,7 +110,9 @@ def test_the_official_limits_of_the_fr3_and_the_iiwa():
     robot = find_robot("fr3")
     np.testing.assert_array_equal(robot.lower, [-2.7437, -1.7837, -2.9007, -3.0421, -2.8065, 0.5445, -3.0159])
     np.testing.assert_array_equal(robot.velocity, [2.62, 2.62, 2.62, 2.62, 5.26, 4.18, 5.26])
-    np.testing.assert_allclose(np.rad2deg(find_robot("kuka_iiwa").velocity), [85, 85, 100, 75, 130, 135, 135], atol=0.01)
+    np.testing.assert_allclose(
+        np.rad2deg(find_robot("kuka_iiwa").velocity), [85, 85, 100, 75, 130, 135, 135], atol=0.01
+    )
 
 
 def test_all_that_ships_is_known_and_a_name_that_is_not_is_told_which_are():

@@ -200,7 +200,9 @@ def _of_arm(robot: RobotModel, directions: int, placed: bool, free: bool) -> lis
         found.append(Finding(NOTE, robot.name, what, "ask for poses that such an arm can take only"))
     if not free:
         what = "no configuration was found in which it does not touch itself"
-        found.append(Finding(WARNING, robot.name, what, "look at the picture; correct <collision>, or rest in the file"))
+        found.append(
+            Finding(WARNING, robot.name, what, "look at the picture; correct <collision>, or rest in the file")
+        )
     if not placed:
         remedy = "set demo in the file by hand, or do without 'crisp-ik sim'; training and serving need no demo"
         found.append(Finding(WARNING, robot.name, "no place was found for spiral or circle", remedy))
