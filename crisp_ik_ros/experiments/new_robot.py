@@ -1,4 +1,4 @@
-"""A robot file for a URDF: the chain checked, a rest configuration and a place for the trajectories found, all drawn."""
+"""A robot file of a URDF: the chain checked, a rest configuration and places for the trajectories found, all drawn."""
 
 from __future__ import annotations
 

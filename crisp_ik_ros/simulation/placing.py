@@ -139,7 +139,7 @@ def _normal(robot: RobotModel) -> Array | None:
 
 
 def _margins(robot: RobotModel, configurations: Array) -> Array:
-    """Distance (...) of configurations (..., J) from the nearest limit, as a share of its joint's range, at most 0.5."""
+    """Distance (...) of configurations (..., J) from the nearest limit, as a share of its joint's range."""
     size = np.maximum(robot.upper - robot.lower, 1e-12)
     margins = np.minimum(configurations - robot.lower, robot.upper - configurations) / size
     return np.where(robot.continuous, 0.5, margins).min(axis=-1)

@@ -1,4 +1,4 @@
-"""Arms other than the Panda, biased, follow the circle with a learned model: the system of the launch file, over DDS."""
+"""Arms other than the Panda, biased, follow the circle with a learned model: the launch file's system, over DDS."""
 
 from __future__ import annotations
 
@@ -59,7 +59,6 @@ def test_an_arm_that_is_a_degree_off_draws_the_circle(ros, tmp_path, name, train
         assert errors.max() < 0.5e-3 and without.min() > 5e-3
         # The simulated arm itself comes to rest there.
         assert tool_errors(targets[-1:], np.array(run["at_rest"])[None])[0][0] < 1.5e-3
-    assert "command" not in text or f"simulating {robot.name}" in text
     if trained:
         (made,) = tmp_path.glob("*.npz")
         assert made.name.startswith(f"{name}_1deg")
