@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 import crisp_ik_ros
-from crisp_ik_ros import cli_data, cli_paper, cli_simulation, cli_solving, cli_training, planning_cli
+from crisp_ik_ros import cli_data, cli_paper, cli_robots, cli_simulation, cli_solving, cli_training, planning_cli
 from crisp_ik_ros.cli_help import add_command, option
 from crisp_ik_ros.cli_outcome import PROGRAM, run
 
@@ -53,6 +53,8 @@ def crisp_ik(
 add_command(app, cli_simulation.demo, START, cli_simulation.DEMO_EXAMPLES)
 add_command(app, cli_simulation.sim, START, cli_simulation.SIM_EXAMPLES)
 add_command(app, cli_solving.ik, START, cli_solving.IK_EXAMPLES)
+add_command(app, cli_robots.robots, ROBOT, cli_robots.ROBOTS_EXAMPLES)
+add_command(app, cli_robots.new_robot, ROBOT, cli_robots.NEW_ROBOT_EXAMPLES, "new-robot")
 add_command(app, planning_cli.plan_measurements, ROBOT, planning_cli.PLAN_EXAMPLES, "plan-measurements")
 add_command(app, cli_data.inspect, ROBOT, cli_data.INSPECT_EXAMPLES)
 add_command(app, cli_data.sample, ROBOT, cli_data.SAMPLE_EXAMPLES)

@@ -97,9 +97,10 @@ def sample(
         if preset is not None:
             summary = commands.sample_preset(preset.value, output, bar(preset.value))
         else:
+            simulated = commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed)
             summary = commands.sample_dataset(
-                commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
-                commands.make_region(region.value, center, size),
+                simulated,
+                commands.make_region(region.value, center, size, simulated),
                 count,
                 seed,
                 output,

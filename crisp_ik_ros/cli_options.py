@@ -37,8 +37,8 @@ Triple = tuple[float, float, float]
 Robot = Annotated[
     str,
     option(
-        help="Name of a robot that ships (panda, planar5), or path of a URDF.",
-        panel=WHICH_ROBOT, metavar="NAME|URDF", complete=robots,
+        help="A name that 'crisp-ik robots' lists, or path of a robot file (.yaml) or of a URDF.",
+        panel=WHICH_ROBOT, metavar="NAME|FILE", complete=robots,
     ),
 ]  # fmt: skip
 BaseLink = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from crisp_ik_ros.cli_completion import files, models_or
+from crisp_ik_ros.cli_completion import files, models_or, robots
 from crisp_ik_ros.cli_help import option
 from crisp_ik_ros.cli_options import BiasSeed, JointBias, Json, LevelName, LinkBias, LogLevel, LossName
 
@@ -31,6 +31,13 @@ class TrajectoryName(str, Enum):
 
 
 def sim(
+    robot: Annotated[
+        str,
+        option(
+            help="A name that 'crisp-ik robots' lists, or path of a robot file (.yaml).",
+            metavar="NAME|FILE", complete=robots,
+        ),
+    ] = "panda",
     model: Annotated[
         str,
         option(
@@ -97,6 +104,7 @@ def sim(
     from crisp_ik_ros.terminal import print_json
 
     arguments = {
+        "robot": robot,
         "trajectory": trajectory.value,
         "joint_bias_deg": joint_bias_deg,
         "link_bias_mm": link_bias_mm,

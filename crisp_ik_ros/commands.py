@@ -67,12 +67,17 @@ class SimulatedRobot:
         )  # fmt: skip
 
 
-def make_region(name: str, center: tuple[float, ...], size: tuple[float, ...]) -> Any:
-    """Region of a name: "demo", "torus", "workspace", or "box" with its centre and size [m], tool down."""
+def make_region(
+    name: str, center: tuple[float, ...] = (), size: tuple[float, ...] = (), robot: SimulatedRobot | None = None
+) -> Any:
+    """Region of a name: "demo" of a robot, "torus", "workspace", or "box" with its centre and size [m], tool down."""
+    from crisp_ik_ros.simulation.demo_regions import demo_region_of, placement_of
     from crisp_ik_ros.simulation.regions import Box, Workspace, circle_torus, demo_region
 
     if name == "box":
         return Box(center, size, demo_region().orientations)
+    if name == "demo" and robot is not None:
+        return demo_region_of(robot.model(), placement_of(robot.robot))
     regions: dict[str, Callable[[], Any]] = {"demo": demo_region, "torus": circle_torus, "workspace": Workspace}
     return regions[name]()
 
@@ -123,7 +128,7 @@ def train_model(
 
     def gather() -> Dataset:
         if data is None:
-            return robot.sample(make_region("demo", (), ()), count, request.seed, bar("sampling"))
+            return robot.sample(make_region("demo", robot=robot), count, request.seed, bar("sampling"))
         return load_samples(data, model, distance, memory_map)
 
     source = {"data": data.name} if data is not None else {"seed": request.seed, "simulated": asdict(robot)}

@@ -40,6 +40,10 @@ class URDFError(CrispIKError, ValueError):
     """A robot description cannot be read, or does not describe a serial chain between the two links."""
 
 
+class RobotFileError(CrispIKError, ValueError):
+    """A robot file is missing or cannot be used; the message names file and field."""
+
+
 class DatasetError(CrispIKError, ValueError):
     """A data file or a set of samples cannot be used; the message names the row, column or field."""
 

@@ -67,8 +67,9 @@ def plan_measurements(
     robot: Annotated[
         str,
         option(
-            help="Name of a robot that ships (panda is the default), or path of a URDF. With --model: its URDF.",
-            panel="Which robot", metavar="NAME|URDF", complete=robots,
+            help="A name that 'crisp-ik robots' lists (default: panda), or path of a robot file or URDF. With --model: "
+            "its URDF.",
+            panel="Which robot", metavar="NAME|FILE", complete=robots,
         ),
     ] = "",
     base_link: BaseLink = "",

@@ -8,12 +8,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.robots.placement import Placement
 from crisp_ik_ros.transforms import Array, make_pose, matrix_from_euler
 
-# The paper's centres, from the frame its authors used (their robot stands turned by -90 degrees about x) to the base
-# frame: their (0, 0.044, -0.45) and (0, 0.044, -0.55) [m].
-SPIRAL_CENTER = (0.0, 0.45, 0.044)
-CIRCLE_CENTER = (0.0, 0.55, 0.044)
+PAPER = Placement()
+SPIRAL_CENTER, CIRCLE_CENTER = (0.0, 0.45, 0.044), (0.0, 0.55, 0.044)
 # Farther than any arm goes, so that sums stay finite [m].
 LARGEST = 1e6
 
@@ -84,6 +83,44 @@ def make_trajectory(name: str, **parameters: float | ArrayLike) -> Array:
     if name not in TRAJECTORIES:
         raise InvalidInputError("trajectory", repr(name), " or ".join(map(repr, TRAJECTORIES)))
     return TRAJECTORIES[name](**parameters)
+
+
+def placed_trajectories(placement: Placement) -> tuple[str, ...]:
+    """Names of the trajectories that a robot has a place for."""
+    return tuple(name for name in TRAJECTORIES if getattr(placement, name) is not None)
+
+
+def place_trajectory(
+    name: str, placement: Placement = PAPER, points: int = 200, radius: float | None = None, yaw: float = 0.0
+) -> Array:
+    """Return the trajectory of a name, where it lies for a robot, as poses (points, 4, 4) [m].
+
+    Parameters
+    ----------
+    name : str
+        "spiral" or "circle".
+    placement : Placement
+    points : int
+    radius : float, optional
+        Default: that of the placement [m].
+    yaw : float
+        Turn of the tool about the spiral's axis, the circle's normal [rad].
+
+    Raises
+    ------
+    InvalidInputError
+        When there is no trajectory of that name, the robot has no place for it, or a parameter is out of range.
+    """
+    names = placed_trajectories(placement)
+    if name in TRAJECTORIES and name not in names:
+        raise InvalidInputError("trajectory", repr(name), f"{names[0]!r}: it is all that this robot has a place for")
+    shape: dict[str, float | ArrayLike] = {"height": placement.height} if name == "spiral" else {}
+    radius = placement.radius if radius is None else radius
+    path = make_trajectory(name, center=np.zeros(3), radius=radius, yaw=yaw, points=points, **shape)
+    turn, tool = matrix_from_euler(placement.turn), matrix_from_euler(placement.tool)
+    yawed = path[0, :3, :3] @ tool_orientation(0.0).T
+    position = np.asarray(getattr(placement, name)) + path[:, :3, 3] @ turn.T
+    return make_pose(position, np.broadcast_to(turn @ yawed @ turn.T @ tool, (len(path), 3, 3)))
 
 
 def tool_orientation(yaw: float) -> Array:

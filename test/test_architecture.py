@@ -44,6 +44,7 @@ LAYERS = {
     "cli_outcome": 6,
     "cli_paper": 6,
     "cli_progress": 6,
+    "cli_robots": 6,
     "cli_simulation": 6,
     "cli_solving": 6,
     "cli_training": 6,
@@ -168,7 +169,7 @@ def test_only_nodes_import_ros():
 def test_pybullet_is_imported_in_one_place():
     assert importers_of(r"pybullet(\.|$)") == {f"{PACKAGE}.simulation.pybullet_arm"}
     for module in importers_of(r"pybullet_data(\.|$)"):
-        assert module == f"{PACKAGE}.robots.robot_model" or part_of(module) == "simulation", module
+        assert module == f"{PACKAGE}.robots.sources" or part_of(module) == "simulation", module
 
 
 @pytest.mark.parametrize("library", ["sklearn", "viser", "rosbags", "yourdfpy", "lxml", "distributed"])

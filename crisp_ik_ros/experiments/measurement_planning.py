@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from crisp_ik_ros.estimators.measurement_plan import PREDICTIVE, expected_errors
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.files import replacing
-from crisp_ik_ros.robots.catalog import BUILT_IN, find_robot, find_urdf
+from crisp_ik_ros.robots.catalog import find_robot, find_urdf, robot_names
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
@@ -39,7 +40,7 @@ class PlanRequest:
     count : int
         Number of measurements.
     robot, base_link, tip_link : str
-        As ``find_robot`` takes them; empty: the Panda, or with ``model`` that one's robot if it is a built-in one.
+        As ``find_robot`` takes them; empty: the Panda, or with ``model`` that one's robot if it is a known one.
     model : Path, optional
         Model whose errors are to become smaller.
     data : Path, optional
@@ -198,10 +199,12 @@ def _model(request: PlanRequest) -> tuple[LearnedKinematics, str | Path]:
     model = load_model(request.model)
     if not isinstance(model, LearnedKinematics):
         raise InvalidInputError("--model", f"{request.model}, a {type(model).__name__}", "a LearnedKinematics model")
-    names = [request.robot] if request.robot else list(BUILT_IN)
+    names = (request.robot,) if request.robot else robot_names()
     for name in names:
-        if find_robot(name, request.base_link, request.tip_link).fingerprint == model.robot.fingerprint:
-            return model, find_urdf(name)
+        # Of the robots that are known, some may lack these links, or pybullet, which brings their URDFs.
+        with contextlib.nullcontext() if request.robot else contextlib.suppress(CrispIKError):
+            if find_robot(name, request.base_link, request.tip_link).fingerprint == model.robot.fingerprint:
+                return model, find_urdf(name)
     if request.robot:
         raise InvalidInputError("--robot", f"{request.robot}, another robot", f"that of the model, {model.robot.name}")
     raise InvalidInputError(

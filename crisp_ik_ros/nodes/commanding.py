@@ -24,9 +24,9 @@ QUEUE = 100
 class Commander:
     """Publishes plans on the topic that ros2_control's joint trajectory controller listens to."""
 
-    def __init__(self, node: Node, robot: RobotModel):
+    def __init__(self, node: Node, robot: RobotModel, topic: str):
         self._robot = robot
-        self._publisher = node.create_publisher(JointTrajectory, "panda_arm_controller/joint_trajectory", QUEUE)
+        self._publisher = node.create_publisher(JointTrajectory, topic, QUEUE)
         self._points = TrajectoryPoints()
         self._rest: Array | None = None
 

@@ -5,31 +5,60 @@ from __future__ import annotations
 import math
 import re
 from pathlib import Path
+from typing import cast
 
+from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.robots.bias import random_bias
-from crisp_ik_ros.robots.catalog import find_robot, find_urdf
+from crisp_ik_ros.robots.catalog import PANDA, find_robot, find_robot_file, find_urdf, robot_names
 from crisp_ik_ros.robots.guarded_xml import parse_xml, plain_xml
+from crisp_ik_ros.robots.robot_file import RobotFile
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.urdf import MOVABLE, read_urdf
 from crisp_ik_ros.transforms import Array
 
 
-def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "") -> RobotModel:
-    """Robot model of a URDF's path or text, or of a built-in name; without one, the Panda.
+def robot_of(urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = "") -> RobotModel:
+    """Robot model of a name, a robot file, or a URDF's path or text; without any, the Panda.
 
     Raises
     ------
-    URDFError
-        When the URDF cannot be used.
+    InvalidInputError
+        When both ``urdf`` and ``robot`` are given.
+    RobotFileError, URDFError
+        When the robot file or the URDF cannot be used.
     MissingDependencyError
-        When the Panda is wanted and pybullet, which brings its URDF, is not installed.
+        When pybullet, which brings the URDFs of some robots, is not installed.
     """
-    return find_robot(urdf or "panda", base_link, tip_link)
+    return find_robot(_source(urdf, robot), base_link, tip_link)
 
 
-def urdf_path(urdf: str = "") -> Path:
-    """Path of a URDF; without one, the Panda's."""
-    return Path(find_urdf(urdf or "panda"))
+def robot_and_file_of(
+    urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = ""
+) -> tuple[RobotModel, RobotFile]:
+    """Return what ``robot_of`` and ``robot_file_of`` do."""
+    return robot_of(urdf, base_link, tip_link, robot), robot_file_of(urdf, robot)
+
+
+def urdf_path(urdf: str = "", robot: str = "") -> Path:
+    """Path of a robot's URDF; without one, the Panda's."""
+    return Path(find_urdf(_source(urdf, robot)))
+
+
+def robot_file_of(urdf: str = "", robot: str = "") -> RobotFile:
+    """File of a robot; where only a URDF is known of it, the Panda's."""
+    source = _source(urdf, robot)
+    file = find_robot_file(source)
+    if file is None and robot:
+        known = ", ".join(robot_names())
+        expected = f"one of {known}, or the path of a robot file (.yaml), which 'crisp-ik new-robot URDF' writes"
+        raise InvalidInputError("robot", robot, expected)
+    return file or cast(RobotFile, find_robot_file(PANDA))
+
+
+def _source(urdf: str, robot: str) -> str:
+    if urdf and robot:
+        raise InvalidInputError("robot, urdf", f"both, {robot} and {urdf}", "one of them")
+    return robot or urdf or PANDA
 
 
 def bias_of(robot: RobotModel, joint_bias: float, link_bias: float, seed: int) -> tuple[Array, Array]:

@@ -13,6 +13,7 @@ from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.parameters import declare
 from crisp_ik_ros.nodes.paths import requested_paths
 from crisp_ik_ros.nodes.time_scaling import Limits
+from crisp_ik_ros.robots.placement import Placement
 from crisp_ik_ros.transforms import Array
 
 # What to do where service or joint states are lost.
@@ -89,8 +90,14 @@ class FollowerOptions:
         return Limits(self.scaling * velocity, self.acceleration, braking, self.halt_time + LOOKAHEAD)
 
 
-def declare_options(node: Node) -> FollowerOptions:
+def declare_options(node: Node, placement: Placement) -> FollowerOptions:
     """Declare the parameters and return their values.
+
+    Parameters
+    ----------
+    node : Node
+    placement : Placement
+        Where the trajectories lie for the robot.
 
     Raises
     ------
@@ -109,9 +116,10 @@ def declare_options(node: Node) -> FollowerOptions:
             read_only=False,
         ),
         declare(node, "points", 200, "Targets on each trajectory.", 2, 100_000),
-        declare(node, "radius", 0.03, "Radius of spiral and circle [m].", 1e-4, 1.0),
+        declare(node, "radius", 0.0, "Radius of spiral and circle [m]. 0: the robot's (Panda: 0.03).", 0.0, 100.0),
         declare(node, "yaw", 0.0, "Turn of the tool about the base frame's y axis [rad].", -math.pi, math.pi),
         declare(node, "offset", [0.0, 0.0, 0.0], "Shift of the trajectories, x y z in the base frame [m]."),
+        placement,
     )
     options = FollowerOptions(
         paths=paths,
@@ -160,11 +168,11 @@ def declare_options(node: Node) -> FollowerOptions:
             node, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0
         ),
     )
-    _let_trajectory_change(node, options)
+    _let_trajectory_change(node, options, placement)
     return options
 
 
-def _let_trajectory_change(node: Node, options: FollowerOptions) -> None:
+def _let_trajectory_change(node: Node, options: FollowerOptions, placement: Placement) -> None:
     """Let the parameter ``trajectory`` take another value, and ``options`` with it; nonsense is refused in words."""
 
     def check(parameters: list[Parameter]) -> SetParametersResult:
@@ -172,7 +180,7 @@ def _let_trajectory_change(node: Node, options: FollowerOptions) -> None:
             if parameter.name == "trajectory":
                 shape = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
                 try:
-                    paths = requested_paths(parameter.value, *shape)
+                    paths = requested_paths(parameter.value, *shape, placement)
                 except CrispIKError as error:
                     return SetParametersResult(successful=False, reason=str(error))
                 # What is followed has its path already: these are for the next start.

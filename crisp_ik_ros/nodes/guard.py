@@ -10,11 +10,10 @@ from numpy.typing import ArrayLike
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.motion import LIMIT_SLACK, check_step
+from crisp_ik_ros.robots.conditioning import condition_numbers, directions_of
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
-# How many configurations tell in how many directions a robot can move its tool at all.
-SAMPLES = 8
 # However bad the conditioning, the arm goes on with this share of its speed until it is stopped.
 SLOWEST_SHARE = 0.05
 
@@ -103,16 +102,11 @@ class Conditioning:
             name = "lower_singularity_threshold, hard_stop_singularity_threshold"
             raise InvalidInputError(name, f"{lower:g}, {hard_stop:g}", "the first below the second")
         self._robot, self._lower, self._hard_stop = robot, lower, hard_stop
-        # A planar arm moves its tool in three directions of six everywhere: there the other three say nothing.
-        low, high = np.maximum(robot.lower, -np.pi), np.minimum(robot.upper, np.pi)
-        samples = np.random.default_rng(0).uniform(low, high, (SAMPLES, robot.dof))
-        self._rank = int(np.max(np.linalg.matrix_rank(robot.jacobian(samples))))
+        self._directions = directions_of(robot)
 
     def number(self, configuration: ArrayLike) -> float:
         """Condition number at a configuration (J,); rows of the Jacobian in m and rad per unit of the joints."""
-        values = np.linalg.svd(self._robot.jacobian(configuration), compute_uv=False)
-        smallest = float(values[self._rank - 1])
-        return float(values[0]) / smallest if smallest > 0.0 else np.inf
+        return float(condition_numbers(self._robot, configuration, self._directions))
 
     def share(self, before: ArrayLike, after: ArrayLike) -> float:
         """Share of the speed that is allowed at a configuration (J,) that is reached from another.

@@ -17,7 +17,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.nodes.conversions import joint_state_message, pose_stamped_message, seconds, time_message
-from crisp_ik_ros.nodes.description import bias_of, description_of, other_joints, robot_of, urdf_path
+from crisp_ik_ros.nodes.description import bias_of, description_of, other_joints, robot_file_of, robot_of, urdf_path
 from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.health import Health, Level
 from crisp_ik_ros.nodes.joint_order import indices_of
@@ -98,7 +98,7 @@ class PandaSim(ManagedNode):
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         if not robot.within_limits(robot.check_configuration(initial, "initial_configuration")):
             raise InvalidInputError("initial_configuration", list(initial), "values within the joint limits")
-        path = urdf_path(place["urdf"])
+        path = urdf_path(place["urdf"], place["robot"])
         description = description_of(path)
         self._others = other_joints(description, robot)
         self._arm = PyBulletArm(path, robot, *offsets, gui=gui, time_step=1.0 / step_rate)
@@ -117,7 +117,7 @@ class PandaSim(ManagedNode):
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._description = self.create_publisher(String, "robot_description", latched)
             self._description.publish(String(data=description))
-        topic = "panda_arm_controller/joint_trajectory"
+        topic = robot_file_of(place["urdf"], place["robot"]).command_topic
         self.create_subscription(JointTrajectory, topic, self._command, reliable)
         # A steady clock drives it, so that a clock that is set back does not stop it.
         self.create_timer(1.0 / rate, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))

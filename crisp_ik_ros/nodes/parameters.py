@@ -49,7 +49,10 @@ def declare(
 def declare_robot(node: Node) -> dict[str, str]:
     """Declare which robot a node works with, as arguments of ``description.robot_of``."""
     return {
-        "urdf": declare(node, "urdf", "", "Path of the robot's URDF. Empty: the Franka Panda."),
+        "robot": declare(
+            node, "robot", "", "Name of a known robot, or path of a robot file (.yaml). Empty: by the URDF."
+        ),
+        "urdf": declare(node, "urdf", "", "Path of the robot's URDF, without a robot. Empty: the Franka Panda."),
         "base_link": declare(node, "base_link", "", "First link of the chain. Empty: the root (Panda: panda_link0)."),
         "tip_link": declare(node, "tip_link", "", "Tool link. Empty: the only leaf (Panda: panda_grasptarget)."),
     }

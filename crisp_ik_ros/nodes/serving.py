@@ -62,7 +62,7 @@ class Served:
         }
 
 
-def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = "") -> Served:
+def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = "") -> Served:
     """Read what ``load_estimator`` does, and keep in mind what it was.
 
     Raises
@@ -71,7 +71,7 @@ def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = 
         When model or URDF cannot be used.
     """
     fingerprint = "" if model == NOMINAL else _sha256(Path(model or model_path(SHIPPED_MODEL)))
-    return Served(load_estimator(model, urdf, base_link, tip_link), model, fingerprint)
+    return Served(load_estimator(model, urdf, base_link, tip_link, robot), model, fingerprint)
 
 
 def _sha256(path: Path) -> str:
@@ -87,15 +87,17 @@ def _sha256(path: Path) -> str:
         return ""
 
 
-def load_estimator(model: str, urdf: str = "", base_link: str = "", tip_link: str = "") -> InverseKinematics:
+def load_estimator(
+    model: str, urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = ""
+) -> InverseKinematics:
     """Estimator that a model's name stands for.
 
     Parameters
     ----------
     model : str
         Path of a trained model; "": the one that ships; "nominal": model-based inverse kinematics of the URDF.
-    urdf, base_link, tip_link : str
-        The robot, where the model is "nominal". With another model and a URDF, a model of another robot is refused.
+    urdf, base_link, tip_link, robot : str
+        The robot, where the model is "nominal". With another model and a robot, a model of another robot is refused.
 
     Raises
     ------
@@ -103,9 +105,9 @@ def load_estimator(model: str, urdf: str = "", base_link: str = "", tip_link: st
         When model or URDF cannot be used.
     """
     if model == NOMINAL:
-        return ModelBasedIK(robot_of(urdf, base_link, tip_link))
-    robot = robot_of(urdf, base_link, tip_link) if urdf else None
-    return load_model(model or model_path(SHIPPED_MODEL), robot)
+        return ModelBasedIK(robot_of(urdf, base_link, tip_link, robot))
+    expected = robot_of(urdf, base_link, tip_link, robot) if urdf or robot else None
+    return load_model(model or model_path(SHIPPED_MODEL), expected)
 
 
 def describe(estimator: InverseKinematics, model: str) -> str:

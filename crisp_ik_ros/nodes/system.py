@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.nodes.description import description_of, urdf_path
-from crisp_ik_ros.nodes.paths import BOTH
+from crisp_ik_ros.nodes.description import description_of, robot_file_of
+from crisp_ik_ros.nodes.paths import BOTH, requested_paths
 from crisp_ik_ros.nodes.serving import NOMINAL
 from crisp_ik_ros.resources import config_path
+from crisp_ik_ros.robots.catalog import PANDA
+from crisp_ik_ros.robots.robot_file import is_robot_file
 from crisp_ik_ros.trajectories import TRAJECTORIES
 
 PACKAGE = "crisp_ik"
@@ -33,6 +36,7 @@ def _argument(default: Any, description: str) -> Any:
 class SystemArguments:
     """Arguments of the launch file and of ``crisp-ik sim``; each field tells what it is in its metadata."""
 
+    robot: str = _argument(PANDA, "Name of a robot ('crisp-ik robots' lists them), or path of a robot file (.yaml).")
     trajectory: str = _argument(BOTH, "What to follow: spiral, circle or both.")
     joint_bias_deg: float = _argument(0.0, "Offset of every joint of the simulated robot from its URDF [degrees].")
     link_bias_mm: float = _argument(0.0, "Offset of every link of the simulated robot, along x, y and z [mm].")
@@ -40,7 +44,7 @@ class SystemArguments:
     model: str = _argument(
         AUTO,
         "What the service answers with: a trained model (path), 'nominal' (the URDF alone), or 'auto' (the model that "
-        "ships for an unbiased robot; for a biased one a model is trained first, and kept for the next time).",
+        "ships, for an unbiased Panda; for all else a model is trained first, and kept for the next time).",
     )
     loss: str = _argument("residual", "Loss of a model that is trained: residual, forward_kinematics or radians.")
     samples: int = _argument(5000, "Number of samples for a model that is trained.")
@@ -148,14 +152,22 @@ class NodeSpec:
 
 
 def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> list[NodeSpec]:
-    """Nodes with which the simulated Panda follows its trajectories, in the order they are to be started.
+    """Nodes with which a simulated robot follows its trajectories, in the order they are to be started.
 
     Parameters
     ----------
     arguments : SystemArguments
     cache : Path, optional
         Folder for models that are trained; default: ``cache_directory()``.
+
+    Raises
+    ------
+    CrispIKError
+        When the robot's file cannot be used, or has no place for the trajectory.
     """
+    file = robot_file_of(robot=arguments.robot)
+    requested_paths(arguments.trajectory, arguments.points, 0.0, 0.0, placement=file.placement())
+    robot = {} if arguments.robot == PANDA else {"robot": _portable(arguments.robot)}
     bias = {
         "joint_bias_deg": float(arguments.joint_bias_deg),
         "link_bias_mm": float(arguments.link_bias_mm),
@@ -165,9 +177,10 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     model, after = arguments.model, ""
     if model == AUTO:
         model = ""
-        if arguments.biased or arguments.loss != "residual":
+        if arguments.biased or arguments.loss != "residual" or robot:
             model, after = str(trained_model_path(arguments, cache)), "trainer"
             parameters = {
+                **robot,
                 **bias,
                 "loss": arguments.loss,
                 "samples": arguments.samples,
@@ -178,13 +191,15 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     elif model != NOMINAL:
         model = str(Path(model).expanduser().absolute())
     simulation = {
+        **robot,
         **bias,
         "gui": arguments.gui,
         "publish_robot_description": not arguments.robot_state_publisher,
     }
     nodes.append(_node("panda_sim", simulation))
-    nodes.append(_node("ik_service", {"model": model}, after=after))
+    nodes.append(_node("ik_service", {**robot, "model": model}, after=after))
     following = {
+        **robot,
         "trajectory": arguments.trajectory,
         "points": arguments.points,
         "rate": float(arguments.rate),
@@ -195,14 +210,14 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     nodes.append(_node("trajectory_follower", following))
     if arguments.view:
         page = {"host": arguments.view_host, "port": arguments.view_port, "open_browser": arguments.open_browser}
-        nodes.append(_node("viewer", {"model": model, **page}, after=after, required=False))
+        nodes.append(_node("viewer", {**robot, "model": model, **page}, after=after, required=False))
     nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
-        description = {"robot_description": description_of(urdf_path())}
+        description = {"robot_description": description_of(file.urdf_path())}
         publisher = "robot_state_publisher"
         nodes.append(NodeSpec(publisher, publisher, publisher, parameters=description, required=False))
     if arguments.rviz:
-        view = ("-d", str(config_path("panda.rviz")))
+        view = ("-d", str(config_path("panda.rviz")), "-f", file.model().base_link)
         nodes.append(NodeSpec("rviz2", "rviz2", "rviz2", required=False, arguments=view))
     if arguments.security:
         nodes = [dataclasses.replace(node, enclave=f"{ENCLAVES}/{node.name}") for node in nodes]
@@ -216,11 +231,21 @@ def cache_directory() -> Path:
 
 
 def trained_model_path(arguments: SystemArguments, cache: Path | None = None) -> Path:
-    """Where the model for a biased Panda is kept; all that it depends on is in its name."""
+    """Where the model for a robot and its bias is kept; all that it depends on is in its name."""
     signs = "positive" if arguments.bias_seed < 0 else f"seed{arguments.bias_seed}"
     bias = f"{arguments.joint_bias_deg:g}deg_{arguments.link_bias_mm:g}mm_{signs}"
-    name = f"panda_{bias}_{arguments.loss}_{arguments.samples}.npz"
+    robot = robot_file_of(robot=arguments.robot)
+    name = robot.name
+    if name != arguments.robot:
+        # Other files may have this name, and this one may come to say something else.
+        name += "_" + hashlib.sha256(f"{robot.demo}{robot.model().fingerprint}".encode()).hexdigest()[:8]
+    name = f"{name}_{bias}_{arguments.loss}_{arguments.samples}.npz"
     return (cache_directory() if cache is None else cache) / name
+
+
+def _portable(robot: str) -> str:
+    """Name of a robot, or path of its file from anywhere."""
+    return str(Path(robot).expanduser().absolute()) if is_robot_file(robot) else robot
 
 
 def _node(name: str, parameters: dict[str, Any], after: str = "", required: bool = True) -> NodeSpec:

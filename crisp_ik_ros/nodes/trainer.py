@@ -15,7 +15,7 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.nodes.beginning import begin_ros
-from crisp_ik_ros.nodes.description import robot_of, urdf_path
+from crisp_ik_ros.nodes.description import robot_file_of, robot_of, urdf_path
 from crisp_ik_ros.nodes.lifetime import USER_ERRORS, ignore_signals
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
 from crisp_ik_ros.nodes.serving import describe
@@ -98,7 +98,7 @@ class Trainer(Node):
             seed=self._seed,
             report=_path(self._report),
             corrected_urdf=_path(self._corrected_urdf),
-            urdf=urdf_path(self._place["urdf"]),
+            urdf=urdf_path(self._place["urdf"], self._place["robot"]),
         )
         self._outputs = {path: _state(path) for path in (output, request.report, request.corrected_urdf) if path}
         log = self.get_logger()
@@ -143,12 +143,15 @@ class Trainer(Node):
         if self._distance:
             raise InvalidInputError("distance", f"{self._distance} m without a dataset", "a folder of points")
         # PyBullet is only needed here.
-        from crisp_ik_ros.simulation.regions import Workspace, demo_region
+        from crisp_ik_ros.simulation.demo_regions import demo_region_of
+        from crisp_ik_ros.simulation.regions import Workspace
         from crisp_ik_ros.simulation.sampling import sample_biased
 
-        region = demo_region() if self._region == "demo" else Workspace()
+        urdf, name = self._place["urdf"], self._place["robot"]
+        demo = self._region == "demo"
+        region = demo_region_of(robot, robot_file_of(urdf, name).placement()) if demo else Workspace()
         return sample_biased(
-            robot, urdf_path(self._place["urdf"]), region, self._samples, self._seed, self._bias["joint_bias"],
+            robot, urdf_path(urdf, name), region, self._samples, self._seed, self._bias["joint_bias"],
             self._bias["link_bias"], self._bias["seed"], _Throttled(self, "sampling"),
         )  # fmt: skip
 

@@ -16,7 +16,7 @@ from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.nodes.asking import Asker
 from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
-from crisp_ik_ros.nodes.description import robot_of
+from crisp_ik_ros.nodes.description import robot_and_file_of
 from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.follower_health import FollowerHealth
 from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
@@ -45,12 +45,12 @@ class TrajectoryFollower(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("trajectory_follower")
-        self._robot = robot_of(**declare_robot(self))
-        self._options = options = declare_options(self)
+        self._robot, file = robot_and_file_of(**declare_robot(self))
+        self._options = options = declare_options(self, file.placement())
         self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
         self._limits = options.limits(self._robot.velocity)
         self._view = View(self, self._robot.base_link, options.error_scale, options.marker_lifetime)
-        self._commander = Commander(self, self._robot)
+        self._commander = Commander(self, self._robot, file.command_topic)
         self.create_subscription(PoseStamped, "panda_sim/tip_pose", self._on_tip_pose, qos_profile_sensor_data)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)

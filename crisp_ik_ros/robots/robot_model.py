@@ -10,22 +10,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
-from crisp_ik_ros.resources import model_path
+from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
 from crisp_ik_ros.robots.corrections import Corrections, arrays_of, no_corrections
 from crisp_ik_ros.robots.gravity import GRAVITY, Bodies
 from crisp_ik_ros.robots.limits import wrap_all
 from crisp_ik_ros.robots.masses import link_masses
+from crisp_ik_ros.robots.sources import pybullet_data_path
 from crisp_ik_ros.robots.urdf import ChainJoint, parse_bodies, read_urdf
 from crisp_ik_ros.transforms import Array, check_pose
-
-# Franka's published limits; the URDF of pybullet_data has wider ones.
-PANDA_LOWER = (-2.8973, -1.7628, -2.8973, -3.0718, -2.8973, -0.0175, -2.8973)
-PANDA_UPPER = (2.8973, 1.7628, 2.8973, -0.0698, 2.8973, 3.7525, 2.8973)
-# The rest pose to which the paper's authors drew their samples.
-PANDA_REST = (0.98, 0.458, 0.31, -2.24, -0.30, 2.66, 2.32)
 
 # Mass of a link where the URDF names none [kg].
 UNKNOWN_MASS = 2.5
@@ -137,13 +131,16 @@ class RobotModel:
         MissingDependencyError
             When pybullet, whose data the URDF is, is not installed.
         """
-        model = cls.from_urdf(panda_urdf_path(), "panda_link0", "panda_grasptarget", PANDA_REST)
-        return model.with_limits(PANDA_LOWER, PANDA_UPPER)
+        from crisp_ik_ros.robots.catalog import find_robot
+
+        return find_robot("panda")
 
     @classmethod
     def planar5(cls) -> RobotModel:
         """Return the paper's planar arm: five 2 m links in the x-y plane, limits of its section 4.2."""
-        return cls.from_urdf(model_path("planar5.urdf"))
+        from crisp_ik_ros.robots.catalog import find_robot
+
+        return find_robot("planar5")
 
     def with_bias(self, joint_offsets: ArrayLike | None = None, link_offsets: ArrayLike | None = None) -> RobotModel:
         """Return the same robot with encoders and links off by the given amounts.
@@ -176,6 +173,13 @@ class RobotModel:
                 joint = replace(joint, lower=float(low), upper=float(high))
             joints.append(joint)
         return self._replaced(joints)
+
+    def with_rest(self, rest: ArrayLike) -> RobotModel:
+        """Return the same robot with another configuration (J,) that redundancy is resolved towards [rad or m]."""
+        return RobotModel(
+            self.joints, self.base_link, self.tip_link, self.name, self.urdf_sha256, rest, self.chain.corrections,
+            self.masses, self.mass_centers,
+        )  # fmt: skip
 
     def with_base(self, pose: ArrayLike) -> RobotModel:
         """Return the same robot standing at a pose (4, 4) [m] of another frame, in which its tool poses then are.
@@ -269,11 +273,7 @@ def panda_urdf_path() -> Path:
     MissingDependencyError
         When pybullet is not installed.
     """
-    try:
-        import pybullet_data
-    except ImportError as error:
-        raise MissingDependencyError("the Panda's URDF comes with pybullet: pip install pybullet") from error
-    return Path(pybullet_data.getDataPath()) / "franka_panda" / "panda.urdf"
+    return pybullet_data_path("franka_panda/panda.urdf")
 
 
 def _compile(joints: Sequence[ChainJoint], corrections: Corrections) -> Chain:

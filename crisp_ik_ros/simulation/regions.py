@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.trajectories import circle, spiral, tool_orientation
-from crisp_ik_ros.transforms import Array, check_pose, make_pose, rotation_exponential
+from crisp_ik_ros.robots.placement import Placement
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.trajectories import PAPER, circle, place_trajectory, placed_trajectories, tool_orientation
+from crisp_ik_ros.transforms import Array, check_pose, make_pose, matrix_from_euler, rotation_exponential
 
 DEMO_MARGIN = 0.02
 DEMO_TILT, DEMO_YAW = 0.1, 0.9
@@ -216,6 +218,31 @@ class Box:
 class Workspace:
     """Everything the arm reaches: no target poses, but configurations drawn uniformly within the joint limits."""
 
+    def draw_configurations(self, robot: RobotModel, rng: np.random.Generator, count: int) -> Array:
+        """Configurations (count, J)."""
+        return robot.random_configurations(count, rng)
+
+
+@dataclass(frozen=True, eq=False)
+class Neighborhood:
+    """Configurations around given ones, normally distributed: for arms that reach only some of the poses nearby.
+
+    Attributes
+    ----------
+    configurations : (n, J)
+        Each as likely to be drawn around [rad or m].
+    spread : (J,)
+        Standard deviations [rad or m].
+    """
+
+    configurations: ArrayLike
+    spread: ArrayLike
+
+    def draw_configurations(self, robot: RobotModel, rng: np.random.Generator, count: int) -> Array:
+        """Configurations (count, J), within the joint limits."""
+        around = np.asarray(self.configurations, dtype=float)[rng.integers(len(self.configurations), size=count)]  # type: ignore[arg-type]
+        return robot.confined(around + np.asarray(self.spread) * rng.standard_normal(around.shape))
+
 
 def circle_torus(radius: float = 0.01) -> Tube:
     """Return the paper's solid torus around its circle, with its two tool orientations, at +-pi/4."""
@@ -224,11 +251,12 @@ def circle_torus(radius: float = 0.01) -> Tube:
     )
 
 
-def demo_region() -> Box:
-    """Return the box around the spiral and the circle, 2 cm wider on every side; the tool points down."""
-    positions = np.concatenate([spiral(), circle()])[:, :3, 3]
+def demo_region(placement: Placement = PAPER) -> Box:
+    """Return the box around a robot's spiral and circle, 2 cm wider on every side; the tool is as there, about."""
+    paths = [place_trajectory(name, placement) for name in placed_trajectories(placement)]
+    positions = np.concatenate(paths)[:, :3, 3]
     lower, upper = positions.min(axis=0) - DEMO_MARGIN, positions.max(axis=0) + DEMO_MARGIN
-    orientations = OrientationRange(tool_orientation(0.0), DEMO_TILT, -DEMO_YAW, DEMO_YAW)
+    orientations = OrientationRange(matrix_from_euler(placement.tool), DEMO_TILT, -DEMO_YAW, DEMO_YAW)
     return Box(0.5 * (lower + upper), upper - lower, orientations)
 
 

@@ -16,7 +16,7 @@ from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-from crisp_ik_ros.simulation.regions import Region, Workspace
+from crisp_ik_ros.simulation.regions import Neighborhood, Region, Workspace
 from crisp_ik_ros.transforms import Array
 
 # Decimals of a configuration: finer than any encoder, and coarse enough that machines that round differently record the
@@ -33,7 +33,7 @@ REST_WEIGHT = 0.03
 
 def sample(
     arm: PyBulletArm,
-    region: Region | Workspace,
+    region: Region | Workspace | Neighborhood,
     count: int,
     seed: int = 0,
     rest: ArrayLike | None = None,
@@ -46,13 +46,13 @@ def sample(
     Every search starts from the rest pose and is drawn to it, so that a configuration is a function of its target.
     The recorded pose is the simulator's, of the recorded configuration. Targets that were missed by more than the
     tolerances are thrown away and others drawn, so the poses are uniform over the part of the region that is reached.
-    Of a ``Workspace``, configurations are drawn instead, uniformly within the joint limits.
+    Of a ``Workspace`` or a ``Neighborhood``, configurations are drawn instead.
 
     Parameters
     ----------
     arm : PyBulletArm
         Its true kinematics make the samples. Its state is left as it was.
-    region : Region or Workspace
+    region : Region, Workspace or Neighborhood
     count : int
         Number of samples.
     seed : int
@@ -81,8 +81,8 @@ def sample(
         if not value > 0.0:
             raise InvalidInputError(name, value, "a number above 0")
     rng = np.random.default_rng(seed)
-    if isinstance(region, Workspace):
-        configurations = np.round(arm.robot.random_configurations(count, rng), DIGITS)
+    if isinstance(region, (Workspace, Neighborhood)):
+        configurations = np.round(region.draw_configurations(arm.robot, rng, count), DIGITS)
         configurations = np.clip(configurations, arm.robot.lower, arm.robot.upper)
         return Dataset(configurations, arm.forward_kinematics(configurations, progress), arm.robot.joint_names)
     solve = _solver(arm, rest)
@@ -115,7 +115,7 @@ def sample(
 def sample_biased(
     robot: RobotModel,
     urdf: str | Path,
-    region: Region | Workspace,
+    region: Region | Workspace | Neighborhood,
     count: int,
     seed: int,
     joint_bias: float,

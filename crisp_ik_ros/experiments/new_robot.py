@@ -1,0 +1,222 @@
+"""A robot file of a URDF: the chain checked, a rest configuration and places for the trajectories found, all drawn."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from crisp_ik_ros.errors import InvalidInputError, RobotFileError, URDFError
+from crisp_ik_ros.files import check_writable, replacing
+from crisp_ik_ros.robots.catalog import robot_names
+from crisp_ik_ros.robots.chain_report import ERROR, EXPAND, NOTE, WARNING, Description, Finding
+from crisp_ik_ros.robots.conditioning import directions_of
+from crisp_ik_ros.robots.robot_file import RobotFile, is_robot_file, read_robot_file
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.robots.sources import IN_MODELS, IN_PACKAGE, IN_PYBULLET, locate
+from crisp_ik_ros.robots.urdf import read_urdf
+
+ALL_DIRECTIONS = 6
+# Bytes of a robot file, about.
+SIZE = 10_000
+
+
+@dataclass(frozen=True)
+class NewRobotRequest:
+    """What a robot file is to be made of.
+
+    Attributes
+    ----------
+    urdf : str
+        Path, or a source as ``sources.locate`` takes it.
+    base_link, tip_link : str
+        Ends of the chain; empty: the only ones there are.
+    output : Path or None
+        File to write; None: named after the robot, in this folder.
+    picture : Path or None
+        None: beside the file.
+    controller, planning_group : str
+        As in ``RobotFile``.
+    force : bool
+        Whether a file that is there is replaced.
+    """
+
+    urdf: str
+    base_link: str = ""
+    tip_link: str = ""
+    output: Path | None = None
+    picture: Path | None = None
+    controller: str = "joint_trajectory_controller"
+    planning_group: str = "manipulator"
+    force: bool = False
+
+
+def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
+    """Check a URDF's chain and, where nothing is wrong with it, write a robot file and a picture.
+
+    Returns
+    -------
+    dict
+        What was found, and under "robot file" what was written: None where errors were found.
+
+    Raises
+    ------
+    URDFError
+        When the URDF cannot be read, is a xacro file, or has several ends and none was named.
+    RobotFileError
+        When the file is there already, or cannot be written.
+    """
+    # Only here: all else does without a simulator.
+    from crisp_ik_ros.experiments.robot_picture import draw_robot
+    from crisp_ik_ros.simulation.placing import find_posture
+    from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
+
+    begin = time.perf_counter()
+    if request.urdf.lower().endswith(".xacro"):
+        raise URDFError(f"{request.urdf} is a xacro file; {EXPAND}")
+    path = locate(request.urdf, Path.cwd())
+    xml = read_urdf(path)
+    description = Description(xml)
+    base, tip = description.ends(request.base_link, request.tip_link)
+    name = re.sub(r"\W+", "_", description.name).strip("_") or "robot"
+    output = request.output or Path(f"{name}.yaml")
+    _check_output(output, request.force)
+    picture = request.picture or output.with_suffix(".png")
+    findings = description.findings(base, tip, _folders(path))
+    summary: dict[str, Any] = {"urdf": str(path), "chain": f"{base} to {tip}"}
+    if any(finding.level == ERROR for finding in findings):
+        return {**summary, "findings": _told(findings), "robot file": None}
+    robot = RobotModel.from_urdf(path, base, tip)
+    directions = directions_of(robot)
+    with PyBulletArm(path, robot) as arm:
+        posture = find_posture(arm)
+        rest = dict(zip(robot.joint_names, posture.rest.tolist(), strict=True))
+        file = RobotFile(
+            output, _source(request.urdf, path, output), description.name, base, tip, rest,
+            controller=request.controller, planning_group=request.planning_group, demo=posture.placement,
+        )  # fmt: skip
+        findings += _of_arm(robot, directions, posture.placement is not None, posture.free)
+        with replacing(output, RobotFileError, "robot file") as stream:
+            stream.write(robot_file_text(file).encode())
+        written = read_robot_file(output).model()
+        with PyBulletArm(path, written) as resting:
+            draw_robot(resting, posture.placement, f"{description.name}: {base} to {tip}", picture)
+    placed = {} if posture.placement is None else asdict(posture.placement)
+    return {
+        **summary,
+        "joints": robot.dof,
+        "directions of the tool": f"{directions} of {ALL_DIRECTIONS}",
+        "reach [m]": robot.reach,
+        "findings": _told(findings),
+        "rest [rad or m]": rest,
+        "demo": {key: value for key, value in placed.items() if value is not None} or None,
+        "nearest limit on it [% of the range]": 100.0 * posture.margin,
+        "worst condition number on it": posture.condition,
+        "robot file": str(output),
+        "picture": str(picture),
+        "seconds": time.perf_counter() - begin,
+        "next": f"crisp-ik sim --robot {output}" if placed else f"crisp-ik train model.npz --robot {output} --data ...",
+    }
+
+
+def robot_file_text(file: RobotFile) -> str:
+    """Text of a robot file, which ``read_robot_file`` reads as the same."""
+    values: dict[str, Any] = {name: getattr(file, name) for name in ("urdf", "description", "base_link", "tip_link")}
+    values["rest"] = dict(file.rest)
+    if file.limits:
+        values["limits"] = {
+            joint: {key: value for key, value in asdict(limits).items() if value is not None}
+            for joint, limits in file.limits.items()
+        }
+    values["controller"], values["planning_group"] = file.controller, file.planning_group
+    if file.demo is not None:
+        placed = {key: value for key, value in asdict(file.demo).items() if value is not None}
+        values["demo"] = {key: list(value) if isinstance(value, tuple) else value for key, value in placed.items()}
+    text = yaml.safe_dump(values, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    return (
+        "# A robot for crisp_ik, made by 'crisp-ik new-robot'. Angles in rad, lengths in m. Where the manufacturer's\n"
+        "# limits differ from the URDF's: limits: {JOINT: {lower: ..., upper: ..., velocity: ...}}\n" + text
+    )
+
+
+def describe_robots() -> dict[str, Any]:
+    """Known robots, each with its chain in numbers; of those whose URDF is not installed, what is missing."""
+    rows = {}
+    for name in robot_names():
+        file = _known(name)
+        try:
+            robot = file.model()
+            joints, reach, missing = str(robot.dof), f"{robot.reach:.2f}", ""
+        except ImportError as error:
+            joints, reach, missing = "-", "-", str(error)
+        rows[name] = {
+            "robot": file.description + (f" ({missing})" if missing else ""),
+            "joints": joints,
+            "reach [m]": reach,
+            "tip": file.tip_link,
+            "trajectories": ", ".join(key for key in ("spiral", "circle") if file.demo and getattr(file.demo, key)),
+        }
+    return rows
+
+
+def _known(name: str) -> RobotFile:
+    from crisp_ik_ros.resources import config_path
+
+    return read_robot_file(config_path("robots") / f"{name}.yaml")
+
+
+def _check_output(output: Path, force: bool) -> None:
+    if not is_robot_file(output):
+        raise InvalidInputError("--output", str(output), "a file name that ends in .yaml")
+    if output.exists() and not force:
+        raise RobotFileError(f"{output} is there already; --force replaces it, --output names another")
+    check_writable(output, SIZE, RobotFileError, "robot file")
+
+
+def _folders(urdf: Path) -> list[Path]:
+    """Where meshes are looked for, as the simulator does."""
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
+    return [urdf.resolve().parent, Path("/"), *(Path(prefix) / "share" for prefix in prefixes)]
+
+
+def _source(urdf: str, path: Path, output: Path) -> str:
+    """Where the URDF is, for the file: seen from there where it lies below, else with all of its path."""
+    if urdf.startswith((IN_PYBULLET, IN_MODELS, IN_PACKAGE)):
+        return urdf
+    folder, full = output.absolute().parent.resolve(), path.resolve()
+    return str(full.relative_to(folder)) if full.is_relative_to(folder) else str(full)
+
+
+def _of_arm(robot: RobotModel, directions: int, placed: bool, free: bool) -> list[Finding]:
+    found = []
+    if directions < ALL_DIRECTIONS:
+        what = f"it moves its tool in {directions} of {ALL_DIRECTIONS} directions"
+        found.append(Finding(NOTE, robot.name, what, "ask for poses that such an arm can take only"))
+    if not free:
+        what = "no configuration was found in which it does not touch itself"
+        found.append(
+            Finding(WARNING, robot.name, what, "look at the picture; correct <collision>, or rest in the file")
+        )
+    if not placed:
+        remedy = "set demo in the file by hand, or do without 'crisp-ik sim'; training and serving need no demo"
+        found.append(Finding(WARNING, robot.name, "no place was found for spiral or circle", remedy))
+    return found
+
+
+def _told(findings: list[Finding]) -> list[dict[str, str]]:
+    """Findings as texts, those that are the same for several joints together."""
+    joints: dict[tuple[str, str, str], list[str]] = {}
+    for one in findings:
+        joints.setdefault((one.level, one.what, one.remedy), []).append(one.about)
+    order = Counter({ERROR: 3, WARNING: 2, NOTE: 1})
+    keys = sorted(joints, key=lambda key: -order[key[0]])
+    return [
+        {"about": f"{level}, {', '.join(joints[level, what, remedy])}", "what": what, "remedy": remedy}
+        for level, what, remedy in keys
+    ]

@@ -1,0 +1,166 @@
+"""What is to be known of a URDF before a robot is made of it: its ends, and what is missing or odd on the way."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from crisp_ik_ros.errors import URDFError
+from crisp_ik_ros.robots.guarded_xml import parse_xml
+from crisp_ik_ros.robots.urdf import MOST_JOINTS, MOVABLE
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+EXPAND = "expand it first: xacro ROBOT.urdf.xacro > robot.urdf (with ROS: ros2 run xacro xacro ...)"
+# Ends that are listed at most.
+LISTED = 20
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about a joint or link.
+
+    Attributes
+    ----------
+    level : str
+        "error": no robot can be made of it; "warning"; "note".
+    about, what, remedy : str
+        The joint or link, what is the matter, and what to do about it.
+    """
+
+    level: str
+    about: str
+    what: str
+    remedy: str
+
+
+class Description:
+    """A URDF's links and joints as its text has them, before anything is made of them.
+
+    Parameters
+    ----------
+    xml : bytes
+
+    Raises
+    ------
+    URDFError
+        When it is no XML, has no links, or is a xacro file.
+    """
+
+    def __init__(self, xml: bytes):
+        root = parse_xml(xml)
+        if any("xacro" in str(part.tag) for part in root.iter()):
+            raise URDFError(f"it is a xacro file, with macros that only xacro can read; {EXPAND}")
+        self.name = root.get("name") or "robot"
+        self._links = {link.get("name", ""): link for link in root.findall("link")}
+        joints = root.findall("joint")
+        self._above = {_link(joint, "child"): joint for joint in joints}
+        self._parents = {_link(joint, "parent") for joint in joints}
+        if not self._links:
+            raise URDFError("it has no <link>; a URDF's <robot> element is expected")
+
+    def ends(self, base_link: str = "", tip_link: str = "") -> tuple[str, str]:
+        """Base and tip link.
+
+        Raises
+        ------
+        URDFError
+            When they are not named and the URDF has several roots or leaves; all are listed.
+        """
+        roots = [link for link in self._links if link not in self._above]
+        leaves = [link for link in self._links if link not in self._parents]
+        base = base_link or self._only(roots, "--base-link", "root", {})
+        counts = {leaf: sum(joint.get("type") in MOVABLE for joint in self.chain(base, leaf)) for leaf in leaves}
+        return base, tip_link or self._only(leaves, "--tip-link", "leaf", counts)
+
+    def chain(self, base: str, tip: str) -> list[Element]:
+        """Joints from base to tip; none where they are not connected."""
+        joints: list[Element] = []
+        while tip != base and tip in self._above and len(joints) <= MOST_JOINTS:
+            joints.insert(0, self._above[tip])
+            tip = _link(self._above[tip], "parent")
+        return joints if tip == base else []
+
+    def findings(self, base: str, tip: str, folders: list[Path]) -> list[Finding]:
+        """All that is to be said of the chain between two links, and of meshes, which are looked for in ``folders``."""
+        joints = self.chain(base, tip)
+        found = [one for joint in joints for one in _of_joint(joint)]
+        moving = [joint for joint in joints if joint.get("type") in MOVABLE]
+        bare = [_link(joint, "child") for joint in moving if not self._mass(_link(joint, "child"))]
+        if bare:
+            remedy = "add <inertial> from the data sheet; what gravity bends is else learned from typical masses"
+            found.append(Finding(WARNING, ", ".join(bare), "no mass", remedy))
+        lost = sorted({name for link in self._links.values() for name in _lost_meshes(link, folders)})
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            remedy = "put them beside the URDF, or source the ROS package; without them parts of the arm are not seen"
+            found.append(Finding(WARNING, ", ".join(lost[:3]) + more, "meshes that are not found", remedy))
+        if not any(link.find("collision") is not None for link in self._links.values()):
+            remedy = "add <collision>; nothing can be said of self-collisions without"
+            found.append(Finding(NOTE, self.name, "no collision shapes", remedy))
+        return found
+
+    def _mass(self, link: str) -> float:
+        element = self._links[link].find("inertial/mass") if link in self._links else None
+        return _number(None if element is None else element.get("value")) or 0.0
+
+    def _only(self, candidates: list[str], option: str, what: str, counts: dict[str, int]) -> str:
+        if len(candidates) == 1:
+            return candidates[0]
+        listed = ", ".join(f"{one} ({counts[one]} joints)" if counts else one for one in candidates[:LISTED])
+        more = f" and {len(candidates) - LISTED} more" if len(candidates) > LISTED else ""
+        raise URDFError(f"{option} is needed: the URDF has {len(candidates)} {what} links: {listed}{more}")
+
+
+def _of_joint(joint: Element) -> list[Finding]:
+    name, kind, limit = joint.get("name", ""), joint.get("type", ""), joint.find("limit")
+    if kind == "fixed":
+        return []
+    if kind not in MOVABLE:
+        return [Finding(ERROR, name, f"its type is {kind!r}", f"make it {', '.join((*MOVABLE, 'fixed'))}")]
+    found = []
+    lower, upper, velocity = (None if limit is None else _number(limit.get(end)) for end in _LIMITS)
+    if kind == "continuous":
+        found.append(Finding(NOTE, name, "turns without end", "nothing; solutions are given within -pi and pi"))
+    elif lower is None or upper is None:
+        remedy = "add <limit lower= upper= velocity= effort=> from the data sheet"
+        found.append(Finding(ERROR, name, "no limits", remedy))
+    elif lower > upper:
+        found.append(Finding(ERROR, name, f"limits {lower:g} to {upper:g}", "lower is to be the smaller one"))
+    elif lower == upper:
+        found.append(Finding(WARNING, name, "its range is zero: it cannot move", 'make it type="fixed", or correct it'))
+    if not velocity:
+        remedy = "add velocity= to its <limit>, or under limits in the robot file; until then other limits hold"
+        found.append(Finding(WARNING, name, "no largest velocity", remedy))
+    mimic = joint.find("mimic")
+    if mimic is not None:
+        what = f"it mimics {mimic.get('joint')}, and is taken as a joint of its own"
+        found.append(Finding(WARNING, name, what, "end the chain before it (--tip-link)"))
+    return found
+
+
+_LIMITS = ("lower", "upper", "velocity")
+
+
+def _lost_meshes(link: Element, folders: list[Path]) -> list[str]:
+    names = [mesh.get("filename", "") for mesh in link.iter("mesh")]
+    stripped = [name.partition("://")[2] if "://" in name else name for name in names]
+    return [
+        name
+        for name, path in zip(names, stripped, strict=True)
+        if not any((folder / path).is_file() for folder in folders)
+    ]
+
+
+def _link(joint: Element, end: str) -> str:
+    element = joint.find(end)
+    return "" if element is None else element.get("link", "")
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,217 @@
+"""A rest configuration for an arm, and a place where it follows the demonstration's trajectories with ease."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from crisp_ik_ros.estimators.model_based import ModelBasedIK
+from crisp_ik_ros.robots.conditioning import condition_numbers, directions_of
+from crisp_ik_ros.robots.placement import Placement
+from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
+from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
+from crisp_ik_ros.trajectories import place_trajectory, placed_trajectories
+from crisp_ik_ros.transforms import Array, euler_from_matrix, make_pose, matrix_from_euler
+
+# Random configurations that are looked at, those of them whose Jacobian is, and places that are tried.
+DRAWN, CLOSER, TRIED = 60_000, 4_000, 60
+# Good places that are compared.
+ENOUGH = 4
+# Targets of each trajectory, and the time to search for one [s].
+POINTS, PATIENCE = 60, 0.2
+# From the limits the whole way, as a share of a joint's range; of joints that turn without end: of nothing.
+MARGIN = 0.04
+# The arm does not get near to a singularity, and no joint moves farther between two targets [rad or m].
+WORST_CONDITION, LARGEST_STEP = 60.0, 0.25
+# Wide limits are not made use of: beyond half a turn to each side, cables wind up [rad].
+HALF_TURN = np.pi
+# Sizes as shares of the reach: radius, distance of spiral and circle, way up to the rest configuration.
+RADIUS, APART, LIFT = 0.025, 0.08, 0.08
+ALL_DIRECTIONS = 6
+DOWN = np.array([0.0, 0.0, -1.0])
+
+
+@dataclass(frozen=True)
+class Posture:
+    """Where an arm rests, and where it follows trajectories.
+
+    Attributes
+    ----------
+    rest : (J,)
+        [rad or m]
+    placement : Placement or None
+        None: no place was found.
+    margin : float
+        Smallest distance from a joint limit on the trajectories, as a share of the joint's range.
+    condition : float
+        Largest condition number of the Jacobian there; at rest where there is no place.
+    free : bool
+        Whether the arm touches nothing of itself, at rest and there.
+    """
+
+    rest: Array
+    placement: Placement | None
+    margin: float
+    condition: float
+    free: bool
+
+
+def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
+    """Search for a rest configuration and a placement of the trajectories, away from limits, singularities and itself.
+
+    The tool points straight down in front of the arm where it can, as in the paper; the arm rests a little above. Of an
+    arm that moves its tool in a plane only there is no spiral.
+
+    Parameters
+    ----------
+    arm : PyBulletArm
+        Its nominal model is what is placed; its shapes are what must not touch.
+    seed : int
+        Of the random configurations.
+    """
+    robot = arm.robot
+    directions = directions_of(robot)
+    configurations = _draw(robot, np.random.default_rng(seed))
+    poses = robot.forward_kinematics(configurations)
+    axis = _approach(robot)
+    order = np.argsort(-_handiness(robot, poses, axis, directions), kind="stable")[:CLOSER]
+    configurations, poses = configurations[order], poses[order]
+    conditions = condition_numbers(robot, configurations, directions)
+    score = _handiness(robot, poses, axis, directions) + np.minimum(1.0, 8.0 / conditions)
+    score += np.minimum(1.0, _margins(robot, configurations) / 0.2)
+    order = np.argsort(-score, kind="stable")[:TRIED]
+    order = order[arm.collision_free(configurations[order])]
+    found: list[Posture] = []
+    for index in order:
+        for placement in _placements(robot, poses[index], axis, directions):
+            posture = _tried(arm, configurations[index], placement, directions)
+            if posture is not None:
+                found.append(posture)
+                break
+        if len(found) == ENOUGH:
+            break
+    if found:
+        return max(found, key=lambda one: min(one.margin / 0.2, 1.0) + min(10.0 / one.condition, 1.0))
+    best = configurations[order[0]] if len(order) else robot.rest
+    rest = np.clip(np.round(best, 3), robot.lower, robot.upper)
+    condition = float(condition_numbers(robot, rest, directions))
+    return Posture(rest, None, float(_margins(robot, rest)), condition, bool(len(order)))
+
+
+def _draw(robot: RobotModel, rng: np.random.Generator) -> Array:
+    """Configurations (n, J) in the inner part of the limits."""
+    lower, upper = np.maximum(robot.lower, -HALF_TURN), np.minimum(robot.upper, HALF_TURN)
+    # Limits that lie beyond altogether are kept.
+    outside = lower >= upper
+    lower, upper = np.where(outside, robot.lower, lower), np.where(outside, robot.upper, upper)
+    off = 0.1 * (upper - lower)
+    return rng.uniform(lower + off, upper - off, (DRAWN, robot.dof))
+
+
+def _approach(robot: RobotModel) -> Array:
+    """Axis (3,) in the tip's frame along which the tool points: that of the last joint, away from the arm."""
+    chain = robot.chain
+    # The last of the merged frames leads from the last joint, whose axis is z, to the tip.
+    along = chain.rotations[-1].T @ np.array([0.0, 0.0, 1.0])
+    return -along if chain.translations[-1][2] < -1e-6 else along
+
+
+def _handiness(robot: RobotModel, poses: Array, axis: Array, directions: int) -> Array:
+    """How well tool poses (n, 4, 4) suit, at most 5: down, in front of the arm, not too near and not too far."""
+    position = poses[:, :3, 3] - robot.anchor
+    if directions < ALL_DIRECTIONS and _normal(robot) is not None:
+        return np.exp(-(((np.linalg.norm(position, axis=1) / robot.reach - 0.45) / 0.1) ** 2))
+    across = np.linalg.norm(position[:, :2], axis=1) / robot.reach
+    height = poses[:, 2, 3] / robot.reach
+    down = np.clip((poses[:, :3, :3] @ axis) @ DOWN, -1.0, 1.0)
+    front = position[:, 0] / np.maximum(np.linalg.norm(position[:, :2], axis=1), 1e-9)
+    near = np.exp(-(((across - 0.4) / 0.15) ** 2)) + np.exp(-(((height - 0.2) / 0.12) ** 2))
+    return 2.0 * down + front + near
+
+
+def _normal(robot: RobotModel) -> Array | None:
+    """Normal (3,) of the plane that an arm moves its tool's position in; None where that is no plane."""
+    samples = _draw(robot, np.random.default_rng(1))[:50]
+    left, values, _ = np.linalg.svd(np.concatenate(list(robot.jacobian(samples)[:, :3, :]), axis=1))
+    return left[:, 2] if values[1] > 1e-6 * values[0] and values[2] < 1e-6 * values[0] else None
+
+
+def _margins(robot: RobotModel, configurations: Array) -> Array:
+    """Distance (...) of configurations (..., J) from the nearest limit, as a share of its joint's range."""
+    size = np.maximum(robot.upper - robot.lower, 1e-12)
+    margins = np.minimum(configurations - robot.lower, robot.upper - configurations) / size
+    return np.where(robot.continuous, 0.5, margins).min(axis=-1)
+
+
+def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) -> Iterator[Placement]:
+    """Places around a tool pose: with the tool pointing straight down, and as it is there."""
+    radius = float(f"{RADIUS * robot.reach:.1g}")
+    apart = max(round(APART * robot.reach, 2), 2.0 * radius)
+    normal = _normal(robot)
+    if normal is not None:
+        turn = rotation_z_to(normal) @ matrix_from_euler([-np.pi / 2.0, 0.0, 0.0])
+        middle, tool = _triple(pose[:3, 3], 9), _triple(euler_from_matrix(pose[:3, :3]), 9)
+        yield Placement(None, middle, _triple(euler_from_matrix(turn), 9), tool, radius, 2.0 * radius)
+        return
+    azimuth = np.arctan2(pose[1, 3] - robot.anchor[1], pose[0, 3] - robot.anchor[0])
+    quarter = np.round(azimuth / (np.pi / 2.0)) * np.pi / 2.0
+    azimuth = quarter if abs(azimuth - quarter) < 0.6 else azimuth
+    outwards = np.array([np.cos(azimuth), np.sin(azimuth), 0.0])
+    across = float(np.hypot(*(pose[:2, 3] - robot.anchor[:2])))
+    middle = np.array([*robot.anchor[:2], 0.0]) + across * outwards + [0.0, 0.0, pose[2, 3]]
+    # The paper's spiral lies along y.
+    turn = (0.0, 0.0, float(azimuth - np.pi / 2.0))
+    upright = _upright(pose[:3, :3], axis)
+    tools = [upright] if directions == ALL_DIRECTIONS else [upright, pose[:3, :3]]
+    for tool in tools:
+        for way in (apart, -apart):
+            yield Placement(
+                _triple(middle, 2), _triple(middle + way * outwards, 2), _triple(turn, 6),
+                _triple(euler_from_matrix(tool), 6), radius, 2.0 * radius,
+            )  # fmt: skip
+
+
+def _upright(rotation: Array, axis: Array) -> Array:
+    """Rotation nearest to one (3, 3), about, with the tool's axis straight down, and turned by an eighth's multiple."""
+    tool_to_axis = rotation_z_to(axis)
+    held = rotation @ tool_to_axis
+    angle = np.round(np.arctan2(held[1, 0], held[0, 0]) / (np.pi / 4.0)) * np.pi / 4.0
+    return matrix_from_euler([0.0, 0.0, angle]) @ matrix_from_euler([np.pi, 0.0, 0.0]) @ tool_to_axis.T
+
+
+def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int) -> Posture | None:
+    """Posture with that placement, reached from a configuration ``near`` (J,); None where it is not good enough."""
+    robot = arm.robot.with_rest(near)
+    paths = [place_trajectory(name, placement, POINTS) for name in placed_trajectories(placement)]
+    above = paths[0][0].copy()
+    above[:3, 3] = np.mean([path[:, :3, 3].mean(axis=0) for path in paths], axis=0)
+    if _normal(robot) is None:
+        above[2, 3] += max(LIFT * robot.reach, 2.0 * placement.radius)
+    solved = ModelBasedIK(robot, timeout=PATIENCE).solve(make_pose(above[:3, 3], above[:3, :3]), near)
+    if not solved.success:
+        return None
+    rest = np.clip(np.round(solved.configuration, 3), robot.lower, robot.upper)
+    solver = ModelBasedIK(robot.with_rest(rest), timeout=PATIENCE)
+    ways = []
+    for path in paths:
+        way = solver.solve_path(path, rest)
+        if not way.success.all():
+            return None
+        ways.append(way.configurations)
+    if any(np.abs(np.diff(way, axis=0)).max() > LARGEST_STEP for way in ways):
+        return None
+    everything = np.concatenate([rest[None], *ways])
+    margin = float(_margins(robot, everything).min())
+    condition = float(condition_numbers(robot, everything, directions).max())
+    if margin < MARGIN or condition > WORST_CONDITION:
+        return None
+    free = bool(arm.collision_free(everything[:: POINTS // 12]).all())
+    return Posture(rest, placement, margin, condition, free) if free else None
+
+
+def _triple(values: Array | tuple[float, float, float], digits: int) -> tuple[float, float, float]:
+    # Adding 0 turns a negative zero.
+    x, y, z = (round(float(value), digits) + 0.0 for value in values)
+    return x, y, z
