@@ -16,6 +16,7 @@ from std_srvs.srv import Trigger
 from crisp_ik_ros import ModelBasedIK
 from crisp_ik_ros.trajectories import circle
 
+pytestmark = pytest.mark.alone
 HALT = 0.1
 # A circle that the joints have to hurry for: most of the way they are as fast as they may be.
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
@@ -397,7 +398,7 @@ def test_towards_a_singularity_it_slows_down_and_stops_before_it(ros, start, rob
     fake.solutions = q
     thresholds = {"lower_singularity_threshold": float(lower), "hard_stop_singularity_threshold": float(hard)}
     follower = start(
-        "trajectory_follower", **{**PATIENT, "rate": 10.0, "halt_time": 0.25}, **thresholds, exit_when_done=True
+        "trajectory_follower", **{**PATIENT, "rate": 25.0, "halt_time": 0.25}, **thresholds, exit_when_done=True
     )
     assert follower.wait(120) == 1
     assert "stopped: the path leads to a singularity: condition number" in follower.text
