@@ -32,6 +32,7 @@ help:
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
 	@echo "make soak    the long tests, a million changed inputs for all that is read, then half an hour of the whole system under load"
 	@echo "make mutation  small mistakes in the sources, and whether a test notices"
+	@echo "python examples/01_solve_a_pose.py   short programs to start from: examples/README.md"
 	@echo "make clean   remove what the other targets made"
 
 setup:
