@@ -398,7 +398,7 @@ def test_towards_a_singularity_it_slows_down_and_stops_before_it(ros, start, rob
     fake.solutions = q
     thresholds = {"lower_singularity_threshold": float(lower), "hard_stop_singularity_threshold": float(hard)}
     follower = start(
-        "trajectory_follower", **{**PATIENT, "rate": 10.0, "halt_time": 0.25}, **thresholds, exit_when_done=True
+        "trajectory_follower", **{**PATIENT, "rate": 25.0, "halt_time": 0.25}, **thresholds, exit_when_done=True
     )
     assert follower.wait(120) == 1
     assert "stopped: the path leads to a singularity: condition number" in follower.text

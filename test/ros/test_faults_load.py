@@ -38,30 +38,37 @@ def service(ros, model_copy, tmp_path_factory):
     assert process.stopped_cleanly()
 
 
-def burst(*, kill_first: bool = False) -> list[dict]:
+@pytest.fixture(scope="module")
+def clients(ros):
+    """Processes that send many requests at once, again and again; one that was killed has another in its place."""
+    running: list = []
+    yield running
+    for client in running:
+        client.kill()
+        client.communicate()
+
+
+def burst(clients, *, kill_first: bool = False) -> list[dict]:
     """What became of the requests of several clients that all ask at once; the first may be killed meanwhile."""
-    clients = [load_client(str(REQUESTS)) for _ in range(CLIENTS)]
-    try:
-        for client in clients:
-            client.stdin.write("go\n")
-            client.stdin.flush()
-        if kill_first:
-            assert clients[0].stdout.readline() == "sent\n"
-            clients[0].kill()
-        results = [client.communicate(timeout=90)[0].splitlines() for client in clients]
-        return [json.loads(lines[-1]) for lines in results[kill_first:]]
-    finally:
-        for client in clients:
+    clients[:] = [client for client in clients if client.poll() is None]
+    clients += [load_client(str(REQUESTS)) for _ in range(CLIENTS - len(clients))]
+    for client in clients:
+        client.stdin.write("go\n")
+        client.stdin.flush()
+    for client in clients:
+        assert client.stdout.readline() == "sent\n"
+        if kill_first and client is clients[0]:
             client.kill()
-            client.wait()
+            client.communicate()
+    return [json.loads(client.stdout.readline()) for client in clients[kill_first:]]
 
 
 # First, while no other service runs.
-def test_9_with_8_places_every_one_is_answered_or_told_busy(ros, start, client, small_model):
+def test_9_with_8_places_every_one_is_answered_or_told_busy(ros, start, client, clients, small_model):
     process = start("ik_service", model=str(small_model), queue=8, diagnostics_period=0.2)
     process.wait_for("serving /compute_ik")
     messages = client.collect(DiagnosticArray, "/diagnostics")
-    results = burst()
+    results = burst(clients)
     for result in results:
         assert sum(result["codes"].values()) == REQUESTS
         assert result["codes"].get("99999", 0) == result["busy"] == REQUESTS - result["solved"]
@@ -72,14 +79,14 @@ def test_9_with_8_places_every_one_is_answered_or_told_busy(ros, start, client, 
     assert process.stopped_cleanly()
 
 
-def test_9_of_200_requests_at_once_from_each_of_4_clients_all_are_answered(service):
-    results = burst()
+def test_9_of_200_requests_at_once_from_each_of_4_clients_all_are_answered(service, clients):
+    results = burst(clients)
     assert [result["codes"] for result in results] == [{"1": REQUESTS}] * CLIENTS
     assert [result["solved"] for result in results] == [REQUESTS] * CLIENTS
 
 
-def test_10_a_client_that_is_killed_before_its_replies_holds_up_no_one(service, module_client):
-    results = burst(kill_first=True)
+def test_10_a_client_that_is_killed_before_its_replies_holds_up_no_one(service, clients, module_client):
+    results = burst(clients, kill_first=True)
     assert [result["codes"] for result in results] == [{"1": REQUESTS}] * (CLIENTS - 1)
     assert module_client.call(ComputeIK, "compute_ik", seeded()).error_code == ErrorCode.SUCCESS
 

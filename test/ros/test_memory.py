@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from itertools import pairwise
 
 import pytest
 from crisp_ik.srv import ComputeIK, ComputeIKPath
@@ -45,16 +46,18 @@ def test_requests_that_were_answered_leave_nothing_behind(service, module_client
     asked = module_client.node.create_client(service_type, name, qos_profile=QoSProfile(depth=REQUESTS))
     assert asked.wait_for_service(30.0)
 
+    def ask_some() -> None:
+        futures = [asked.call_async(request) for _ in range(AT_ONCE)]
+        module_client.spin_until(lambda: all(future.done() for future in futures))
+        assert {future.result().error_code for future in futures} == {code}
+
     def blocks_after_requests() -> int:
         for _ in range(REQUESTS // AT_ONCE):
-            futures = [asked.call_async(request) for _ in range(AT_ONCE)]
-            module_client.spin_until(lambda: all(future.done() for future in futures))  # noqa: B023
-            assert {future.result().error_code for future in futures} == {code}
-        del futures
+            ask_some()
         gc.collect()
         return sys.getallocatedblocks()
 
     # The first fill what is kept for the next ones. Something of ROS's own may come in between once, not every time.
     counts = [blocks_after_requests() for _ in range(4)]
-    grown = min(after - before for before, after in zip(counts[:-1], counts[1:], strict=True))
+    grown = min(after - before for before, after in pairwise(counts))
     assert grown < BLOCKS_A_REQUEST * REQUESTS, counts
