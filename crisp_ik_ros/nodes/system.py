@@ -6,6 +6,7 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,9 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
         "report": str(Path(arguments.report).expanduser().absolute()) if arguments.report else "",
     }
     nodes.append(_node("trajectory_follower", following))
+    # A handle is of no use without RViz, whose package brings what it is made with.
+    if arguments.rviz and find_spec("interactive_markers") is not None:
+        nodes.append(_node("target_marker", {}, required=False))
     nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(urdf_path())}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import Enum
 from pathlib import Path as FilePath
 
 from geometry_msgs.msg import PoseStamped
@@ -15,18 +14,19 @@ from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.nodes.asking import Asker
-from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
 from crisp_ik_ros.nodes.description import robot_of
-from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
+from crisp_ik_ros.nodes.follower_options import LONGEST_GOAL, LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
 from crisp_ik_ros.nodes.guard import Conditioning
 from crisp_ik_ros.nodes.lead import Lead
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.measured_joints import MeasuredJoints
 from crisp_ik_ros.nodes.parameters import declare_robot
+from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.time_scaling import Plan
+from crisp_ik_ros.nodes.trajectory_action import commander_of
 from crisp_ik_ros.nodes.view import View
 from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
 
@@ -35,17 +35,6 @@ TICK = 0.01
 WELL = 0.2
 # Of the time that is waited for that, what a step of the clock counts for at most [s].
 LONGEST_STEP = 0.2
-
-
-class Phase(Enum):
-    """What the follower is doing."""
-
-    IDLE = "idle"
-    WAITING = "waiting for the service and the joint states"
-    FOLLOWING = "following"
-    HELD = "at rest until service and joint states are back"
-    SETTLING = "coming to rest"
-    STOPPING = "slowing down to a stop"
 
 
 class TrajectoryFollower(ManagedNode):
@@ -58,7 +47,7 @@ class TrajectoryFollower(ManagedNode):
         self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
         self._limits = options.limits(self._robot.velocity)
         self._view = View(self, self._robot.base_link, options.error_scale, options.marker_lifetime)
-        self._commander = Commander(self, self._robot)
+        self._commander = commander_of(self, self._robot, options.action, self._lose_goal)
         self.create_subscription(PoseStamped, "panda_sim/tip_pose", self._on_tip_pose, qos_profile_sensor_data)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -199,6 +188,7 @@ class TrajectoryFollower(ManagedNode):
             missing.append(f"service {self._asker.name}")
         if self._measured.joints is None or JOINTS in self._watch.silent(steady):
             missing.append("joint states")
+        missing += self._commander.missing
         if not missing:
             self._begin_trajectory()
         elif self._options.start_timeout and steady - self._since > self._options.start_timeout:
@@ -224,7 +214,7 @@ class TrajectoryFollower(ManagedNode):
         route, options = self._route, self._options
         assert route is not None and self._measured.joints is not None
         if self._lead is None:
-            if route.path is not None:
+            if route.path is not None and (route.over or not self._commander.whole):
                 self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
                 self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
             elif route.over:
@@ -236,6 +226,8 @@ class TrajectoryFollower(ManagedNode):
         silent = self._watch.silent(steady)
         elsewhere = lead.elsewhere(now, self._measured.stamp, self._measured.joints)
         if silent:
+            if self._commander.whole:
+                self._send(lead.brake(now))
             self._lose(f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s")
         elif elsewhere:
             self._send(lead.brake(now))
@@ -246,13 +238,14 @@ class TrajectoryFollower(ManagedNode):
             elif route.over:
                 self._settle(now)
         else:
-            late = steady > self._watch.deadline - 0.5 * options.halt_time
+            late = steady > self._watch.deadline - 0.5 * options.halt_time and not self._commander.whole
             if late and not self._late and not lead.rests(now):
                 route.run.slow_downs += 1
                 text = f"slower for a moment: nothing heard for {steady - self._watch.oldest:.3f} s"
                 self.get_logger().warning(text, throttle_duration_sec=1.0)
             self._late = late
-            self._send(lead.run(now, now + round(1e9 * (self._watch.deadline - steady))))
+            rest_in = LONGEST_GOAL if self._commander.whole else self._watch.deadline - steady
+            self._send(lead.run(now, now + round(1e9 * rest_in)))
 
     def _lose(self, reason: str) -> None:
         """Wait at rest; what was commanded last ends there."""
@@ -264,6 +257,13 @@ class TrajectoryFollower(ManagedNode):
             self._fail(reason)
         else:
             self.get_logger().warning(f"halted: {reason}")
+
+    def _lose_goal(self, reason: str, refused: bool) -> None:
+        """The controller does not do what it is told."""
+        if self._phase is Phase.FOLLOWING:
+            (self._fail if refused else self._lose)(reason)
+        else:
+            self.get_logger().error(reason)
 
     def _hold(self, now: int, steady: float, step: float) -> None:
         assert self._measured.joints is not None
