@@ -17,7 +17,7 @@ from crisp_ik_ros.transforms import Array
 RESUME, ABORT = "resume", "abort"
 # So much of the path is known before the arm gets there [s].
 LOOKAHEAD = 0.2
-# Commands go to a topic, as a stream, or to an action, each the whole of what is to come; which is no longer than this [s].
+# Commands go to a topic, as a stream, or to an action, each the whole of what is to come; no longer than this [s].
 TOPIC, ACTION = "topic", "action"
 LONGEST_GOAL = 3600.0
 # Of the halt time, what goes by before the arm slows down: an answer's age, a tick, a command's way, its samples [s].

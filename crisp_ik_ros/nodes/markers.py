@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
@@ -96,7 +97,7 @@ def legend_markers(targets: Array, scale: float, frame_id: str, stamp: Time, lif
     for row, (color, text) in enumerate(words):
         marker = new_marker("legend", Marker.TEXT_VIEW_FACING, color, frame_id, stamp, lifetime)
         marker.id, marker.text, marker.scale.z = row, text, TEXT_HEIGHT
-        marker.pose.position = point_message(top + [0.0, 0.0, 1.5 * TEXT_HEIGHT * (len(words) - 1 - row)])
+        marker.pose.position = point_message(top + np.array([0.0, 0.0, 1.5 * TEXT_HEIGHT * (len(words) - 1 - row)]))
         markers.append(marker)
     return markers
 
@@ -104,7 +105,7 @@ def legend_markers(targets: Array, scale: float, frame_id: str, stamp: Time, lif
 def new_marker(
     namespace: str, kind: int, color: tuple[float, ...], frame_id: str, stamp: Time, lifetime: float
 ) -> Marker:
-    """Marker with number 0, at the frame's origin; colour as red, green, blue, opacity 0 to 1, lifetime [s], 0: ever."""
+    """Marker number 0 at the frame's origin; colour: red, green, blue, opacity, 0 to 1; lifetime [s], 0: for ever."""
     r, g, b, a = color
     marker = Marker(ns=namespace, id=0, type=kind, action=Marker.ADD, color=ColorRGBA(r=r, g=g, b=b, a=a))
     marker.header.frame_id = frame_id

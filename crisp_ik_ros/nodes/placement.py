@@ -1,4 +1,4 @@
-"""Where the tip link has to be: for targets of other links that are fixed to it, and in other frames than the base's."""
+"""Where the tip link has to be, for targets of other links that are fixed to it, and in other frames."""
 
 from __future__ import annotations
 

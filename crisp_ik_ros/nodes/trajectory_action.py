@@ -1,7 +1,7 @@
 """Commands of a motion as goals of the action FollowJointTrajectory, for drivers that offer nothing else.
 
-An action is no stream: each goal is the whole of what is to come, up to the end of the path. The arm is stopped by another
-goal, which slows it down; nobody sends that one where the follower itself dies or the network is cut.
+An action is no stream: each goal is the whole of what is to come, up to the end of the path. The arm is stopped by
+another goal, which slows it down; nobody sends that one where the follower itself dies or the network is cut.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class ActionCommander(Commander):
     node : Node
     robot : RobotModel
     failed : callable
-        Told in words where the controller does not reach the goal that was sent last, and whether it did not even take it.
+        Told in words where the controller does not reach the goal that was sent last; and whether it refused it.
 
     Raises
     ------

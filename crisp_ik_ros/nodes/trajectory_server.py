@@ -97,7 +97,7 @@ class Goal:
 
 
 class TrajectoryServer:
-    """Serves ``panda_arm_controller/follow_joint_trajectory``: one goal at a time, a new one takes the place of the old.
+    """Serves ``panda_arm_controller/follow_joint_trajectory``: one goal at a time, a new one replaces the old.
 
     Parameters
     ----------
