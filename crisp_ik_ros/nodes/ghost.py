@@ -19,7 +19,7 @@ ABOVE = 0.12
 
 
 def joint_positions(robot: RobotModel, configuration: ArrayLike) -> Array:
-    """Positions of the base, each joint and the tip (n, 3) [m], base frame, of the nominal arm at a configuration (J,)."""
+    """Positions of base, joints and tip (n, 3) [m] of the nominal arm at a configuration (J,), base frame."""
     values = iter(np.asarray(configuration, dtype=float))
     frame, positions = np.eye(4), [np.zeros(3)]
     for joint in robot.joints:
