@@ -1,4 +1,4 @@
-"""The action FollowJointTrajectory, served by panda_sim and used by trajectory_follower, where control_msgs is there."""
+"""FollowJointTrajectory, served by panda_sim and used by trajectory_follower, where control_msgs is installed."""
 
 from __future__ import annotations
 
