@@ -66,7 +66,7 @@ class ActionCommander(Commander):
         future.add_done_callback(lambda answered: self._on_answer(number, answered))
 
     def _on_answer(self, number: int, answered: Future) -> None:
-        handle = answered.result()
+        handle: Any = answered.result()
         if not handle.accepted:
             # The controller goes on with what it has: that is not to go on, where this one was to stop it.
             if self._taken is not None:
@@ -80,7 +80,7 @@ class ActionCommander(Commander):
     def _on_result(self, number: int, handle: Any, ended: Future) -> None:
         if self._taken is handle:
             self._taken = None
-        response = ended.result()
+        response: Any = ended.result()
         # What became of a goal that another has taken the place of is of no interest.
         if number != self._sent or response.status == GoalStatus.STATUS_SUCCEEDED:
             return
