@@ -86,12 +86,12 @@ def test_a_search_that_is_held_to_less_time_goes_on_elsewhere(panda, estimator):
 
 
 def test_answers_to_touching_seeds_do_not_touch(panda, estimator, check):
-    answerer = Answerer(estimator, default_timeout=5.0, is_free=check.free)
-    rng, touched, solved = np.random.default_rng(4), 0, 0
-    for configuration in panda.random_configurations(40, rng):
-        if check.free(configuration):
-            continue
-        touched += 1
+    answerer = Answerer(estimator, default_timeout=2.0, is_free=check.free)
+    drawn = panda.random_configurations(200, np.random.default_rng(4))
+    touching = [configuration for configuration in drawn if not check.free(configuration)][:4]
+    assert len(touching) == 4
+    solved = 0
+    for configuration in touching:
         seed = Seed((), configuration.tolist())
         plain = answerer.answer(target_at(panda, configuration), seed)
         assert plain.code == ErrorCode.SUCCESS
@@ -101,10 +101,10 @@ def test_answers_to_touching_seeds_do_not_touch(panda, estimator, check):
             assert check.free(answer.configuration)
         else:
             assert answer.code in (ErrorCode.NO_IK_SOLUTION, ErrorCode.TIMED_OUT) and answer.configuration is None
-    assert touched >= 2 and solved >= 1
+    assert solved >= 1
 
 
 def test_a_urdf_of_another_robot_is_no_check_and_says_why(two_link):
     pytest.importorskip("pybullet")
     found, reason = self_collision_check(panda_urdf_path(), two_link)
-    assert found is None and "base" in reason
+    assert found is None and "shoulder" in reason

@@ -55,8 +55,8 @@ def test_a_stop_begins_where_and_as_fast_as_the_arm_is_and_ends_at_rest_within_t
     np.testing.assert_allclose(stop.velocity(0.5 + 1e-9), [1.0, 0.6], atol=1e-6)
     np.testing.assert_allclose(stop.at(0.7), [0.6, 0.31])
     assert not stop.velocity(0.7).any()
-    still = stopping(3.0, moving, 0.2, lower, upper)
-    np.testing.assert_allclose(still.at(3.1), [1.0, 0.31])
+    still = stopping(3.0, moving, 0.2, lower, np.array([2.0, 1.0]))
+    np.testing.assert_allclose(still.at(3.1), [1.0, 0.6])
 
 
 def test_without_control_msgs_a_follower_that_wants_the_action_says_what_to_install(monkeypatch):
