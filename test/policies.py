@@ -13,12 +13,14 @@ PARENT = "/crisp_ik/"
 
 @dataclass
 class Rights:
-    """Names of topics and services, by what may be done with them."""
+    """Names of topics, services and actions, by what may be done with them."""
 
     publish: set[str] = field(default_factory=set)
     subscribe: set[str] = field(default_factory=set)
     reply: set[str] = field(default_factory=set)
     request: set[str] = field(default_factory=set)
+    call: set[str] = field(default_factory=set)
+    execute: set[str] = field(default_factory=set)
 
 
 def read_policy() -> ElementTree.Element:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from crisp_ik_ros import ModelBasedIK
 from crisp_ik_ros.nodes.answer import Answerer, Seed
 from crisp_ik_ros.nodes.targets import ErrorCode, Target
-from crisp_ik_ros.transforms import quaternion_from_matrix
+from crisp_ik_ros.robots.fixed_links import fixed_to_tip
+from crisp_ik_ros.transforms import invert_pose, quaternion_from_matrix
 
 NAMES = ("shoulder", "elbow")
 anything = st.floats(width=64) | st.sampled_from((0.0, 1.0, 1e9, 1e308, 5e-324, math.nan, math.inf))
@@ -126,11 +127,39 @@ def test_a_pose_in_another_frame_is_refused_with_its_name(answerer, robot, confi
 
 @given(configuration=configurations, link=st.text(min_size=1, max_size=30))
 def test_another_link_is_refused_with_its_name(answerer, robot, configuration, link):
-    assume(link != "tip")
+    assume(link not in fixed_to_tip(robot))
     answer = answerer.answer(target_at(robot, configuration), near(configuration), link)
     assert answer.code == ErrorCode.INVALID_LINK_NAME
     assert repr(link) in answer.message
     assert "'tip'" in answer.message
+
+
+@given(configuration=configurations, data=st.data())
+def test_any_link_that_is_fixed_to_the_tool_is_put_where_its_pose_is(answerer, robot, configuration, data):
+    link = data.draw(st.sampled_from(sorted(fixed_to_tip(robot))))
+    tip = robot.forward_kinematics(np.array(configuration))
+    pose = tip @ invert_pose(fixed_to_tip(robot)[link])
+    wanted = Target(tuple(pose[:3, 3].tolist()), tuple(quaternion_from_matrix(pose[:3, :3]).tolist()))
+    answer = answerer.answer(wanted, near(configuration), link)
+    assert answer.code == ErrorCode.SUCCESS, answer.message
+    require_reached(target_at(robot, configuration), answer.configuration)
+
+
+@given(target=targets, seed=seeds, configuration=configurations, touches=st.booleans())
+def test_no_answer_touches_itself_whatever_is_asked(robot, target, seed, configuration, touches):
+    elbow = configuration[1]
+
+    def is_free(candidate):
+        return not touches and (candidate[1] > 0.0) == (elbow > 0.0)
+
+    picky = Answerer(ModelBasedIK(robot), default_timeout=0.05, is_free=is_free)
+    require_answer(picky.answer(target, seed, avoid_collisions=True), target, robot)
+    wanted = target_at(robot, configuration)
+    # The seed has the elbow on the other side.
+    answer = picky.answer(wanted, Seed(NAMES, (configuration[0], -elbow)), timeout=1.0, avoid_collisions=True)
+    require_answer(answer, wanted, robot)
+    assert answer.configuration is None or is_free(answer.configuration)
+    assert answer.code == (ErrorCode.NO_IK_SOLUTION if touches else ErrorCode.SUCCESS)
 
 
 @given(configuration=configurations, timeout=st.floats(max_value=-1e-300) | st.sampled_from((math.nan, math.inf)))

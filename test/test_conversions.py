@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -28,7 +29,8 @@ from crisp_ik_ros.nodes.conversions import (
     target_from_message,
     time_message,
 )
-from crisp_ik_ros.nodes.markers import error_markers, extend_markers
+from crisp_ik_ros.nodes.markers import error_markers, extend_markers, legend_markers
+from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.trajectories import spiral
 from crisp_ik_ros.transforms import make_pose
 
@@ -120,3 +122,33 @@ def test_error_lines_that_are_added_are_those_drawn_at_once():
     assert parts == whole
     extend_markers(parts, targets[6:], [], 20.0, Time(sec=2))
     assert parts == whole
+
+
+def test_a_legend_stands_above_the_path_and_says_each_thing_in_its_colour():
+    targets = spiral(points=9)
+    markers = legend_markers(targets, 20.0, "base", Time(sec=3), 2.0)
+    assert [marker.id for marker in markers] == [0, 1, 2]
+    assert all(marker.type == marker.TEXT_VIEW_FACING and marker.scale.z > 0.0 for marker in markers)
+    assert all(marker.lifetime.sec == 2 and marker.header.frame_id == "base" for marker in markers)
+    heights = [marker.pose.position.z for marker in markers]
+    assert heights == sorted(heights, reverse=True) and heights[-1] > targets[:, 2, 3].max()
+    assert "20 times" in markers[2].text
+    # What follows moves the ball and the lines, and leaves the words.
+    whole = error_markers(targets, [], 20.0, "base", Time(sec=3), 2.0)
+    whole.markers += markers
+    extend_markers(whole, targets[:1], [targets[1]], 20.0, Time(sec=4))
+    assert [marker.header.stamp.sec for marker in whole.markers] == [4] * 5
+    assert len(whole.markers[0].points) == 2 and whole.markers[4].text == markers[2].text
+
+
+def test_the_legends_colours_are_those_of_the_paths_in_rviz():
+    displays = yaml.safe_load(config_path("panda.rviz").read_text())["Visualization Manager"]["Displays"]
+    colors = {
+        display["Name"]: [int(value) for value in display["Color"].split(";")]
+        for display in displays
+        if "Color" in display
+    }
+    target, actual, _ = legend_markers(spiral(points=3), 20.0, "base", Time(), 0.0)
+    for marker, name in ((target, "Target path"), (actual, "Actual path")):
+        color = marker.color
+        assert [round(255 * value) for value in (color.r, color.g, color.b)] == colors[name]

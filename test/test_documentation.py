@@ -9,7 +9,9 @@ from oracles import ROOT
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("node", ["ik_service", "panda_sim", "recorder", "trainer", "trajectory_follower", "viewer"])
+@pytest.mark.parametrize(
+    "node", ["ik_service", "panda_sim", "recorder", "target_marker", "trainer", "trajectory_follower", "viewer"]
+)
 def test_every_parameter_of_a_node_is_in_the_readme(node):
     parameters = yaml.safe_load((ROOT / "config" / f"{node}.yaml").read_text())["/**"]["ros__parameters"]
     missing = [name for name in parameters if f"`{name}`" not in README]

@@ -17,15 +17,16 @@ from crisp_ik_ros.nodes.runner import command_of
 from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
 from crisp_ik_ros.resources import config_path
 
-NODES = {"ik_service", "panda_sim", "recorder", "trainer", "trajectory_follower", "viewer"}
+NODES = {"ik_service", "panda_sim", "recorder", "target_marker", "trainer", "trajectory_follower", "viewer"}
 CHILDREN = {
     "policy": {"enclaves"},
     "enclaves": {"enclave"},
     "enclave": {"profiles"},
     "profiles": {"profile"},
-    "profile": {"topics", "services"},
+    "profile": {"topics", "services", "actions"},
     "topics": {"topic"},
     "services": {"service"},
+    "actions": {"action"},
 }
 ATTRIBUTES = {
     "policy": {"version"},
@@ -33,6 +34,7 @@ ATTRIBUTES = {
     "profile": {"ns", "node"},
     "topics": {"publish", "subscribe"},
     "services": {"request", "reply"},
+    "actions": {"call", "execute"},
 }
 COMMAND = "/panda_arm_controller/joint_trajectory"
 
@@ -51,7 +53,7 @@ def test_the_policy_has_the_structure_that_ros2_security_reads():
         assert set(children) <= CHILDREN.get(element.tag, set()), element.tag
         assert children or element.text.strip()
         # One direction for each list, and lists that say what may be done: all else is denied.
-        if element.tag in ("topics", "services"):
+        if element.tag in ("topics", "services", "actions"):
             assert list(element.attrib.values()) == ["ALLOW"]
 
 

@@ -22,7 +22,7 @@ from crisp_ik_ros.resources import config_path
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.trajectories import circle
 
-NODES = ("ik_service", "panda_sim", "recorder", "trajectory_follower", "trainer", "viewer")
+NODES = ("ik_service", "panda_sim", "recorder", "target_marker", "trajectory_follower", "trainer", "viewer")
 BARE = {"rviz": False, "robot_state_publisher": False}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -12,9 +12,11 @@ import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.nodes.collision_free import solve_free
 from crisp_ik_ros.nodes.joint_order import indices_of
-from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten
-from crisp_ik_ros.nodes.targets import ErrorCode, RequestError, Target, code_of, pose_of, poses_of
+from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten, touching
+from crisp_ik_ros.nodes.target_frames import TargetFrames
+from crisp_ik_ros.nodes.targets import ErrorCode, NotYetKnown, RequestError, Target, code_of
 from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit; the seed is then moved onto the limit [rad or m].
@@ -23,7 +25,10 @@ SEED_SLACK = 1e-3
 LEAST_SEARCH = 0.005
 # Poses of a path that are solved in one go: between two goes others may be served.
 POSES_AT_ONCE = 16
+# Longest wait for the transform of a target's frame [s].
+FRAME_PATIENCE = 1.0
 LONGEST_TIMEOUT = 5.0
+UNCHECKED = "whether the arm touches itself was not checked (avoid_collisions)"
 LONGEST_PATH = 10_000
 
 
@@ -41,6 +46,7 @@ class Question(NamedTuple):
     seed: Seed
     link: str = ""
     timeout: float = 0.0
+    avoid_collisions: bool = False
 
 
 class Answerer:
@@ -58,6 +64,10 @@ class Answerer:
         that is longer.
     longest_path : int
         A path of more poses is refused.
+    frames : TargetFrames, optional
+        Links and frames that a request may name; default: those of the robot's chain.
+    is_free : callable, optional
+        Whether the arm does not touch itself at a configuration (J,); without it nothing is known of that.
     """
 
     def __init__(
@@ -66,12 +76,16 @@ class Answerer:
         default_timeout: float,
         longest_timeout: float = LONGEST_TIMEOUT,
         longest_path: int = LONGEST_PATH,
+        frames: TargetFrames | None = None,
+        is_free: Callable[[Array], bool] | None = None,
     ):
         self.estimator = estimator
         self.default_timeout = default_timeout
         self.longest_timeout = max(longest_timeout, default_timeout)
         self.longest_path = longest_path
         self.last: Array | None = None
+        self._frames = TargetFrames(estimator.robot) if frames is None else frames
+        self._is_free = is_free
         self._limits = list(zip(estimator.robot.lower.tolist(), estimator.robot.upper.tolist(), strict=True))
 
     def reset(self) -> None:
@@ -80,7 +94,14 @@ class Answerer:
 
     def aside(self) -> Answerer:
         """Return an answerer for another thread: the same estimator, and this one's last solution as it is now."""
-        other = Answerer(self.estimator, self.default_timeout, self.longest_timeout, self.longest_path)
+        other = Answerer(
+            self.estimator,
+            self.default_timeout,
+            self.longest_timeout,
+            self.longest_path,
+            self._frames,
+            self._is_free,
+        )
         other.last = self.last
         return other
 
@@ -90,6 +111,7 @@ class Answerer:
         seed: Seed,
         link: str = "",
         timeout: float = 0.0,
+        avoid_collisions: bool = False,
         waited: float = 0.0,
         at_most: float = math.inf,
     ) -> Answer:
@@ -104,28 +126,41 @@ class Answerer:
             Link that is to reach the target; empty: the tip link.
         timeout : float
             Seconds; 0: the default.
+        avoid_collisions : bool
+            Give no answer in which the arm touches itself, where that can be known.
         waited : float
             How long the request has waited for its turn [s]: that comes off its time.
         at_most : float
             Longest search now [s]. Where the request allows more, and more may help, the answer is ``unfinished``.
         """
+        refused = 0
         try:
-            self._check_link(link)
+            self._frames.check_link(link)
             limit = self._timeout(timeout)
             limit = max(limit - waited, min(limit, LEAST_SEARCH))
             start = self._seed(seed)
-            pose = pose_of(target, self.estimator.robot.base_link)
+            pose = self._frames.pose_of(target, link, FRAME_PATIENCE if math.isinf(at_most) else 0.0)
             begin = time.monotonic()
-            result = self.estimator.solve(pose, self.last if start is None else start, min(limit, at_most))
+            start, longest = self.last if start is None else start, min(limit, at_most)
+            if avoid_collisions and self._is_free is not None:
+                result, refused = solve_free(self.estimator, pose, start, longest, self._is_free)
+            else:
+                result = self.estimator.solve(pose, start, longest)
+        except NotYetKnown as error:
+            return Answer(error.code, shorten(str(error)), unfinished=math.isfinite(at_most))
         except CrispIKError as error:
             return Answer(code_of(error), shorten(str(error)))
         if not result.success:
             unfinished = limit > at_most and time.monotonic() - begin >= at_most
-            return answer_of(result)._replace(unfinished=unfinished)
+            answer = touching(result, refused) if refused else answer_of(result)
+            return answer._replace(unfinished=unfinished)
         if not self._is_inside(result.configuration):
             return Answer(ErrorCode.FAILURE, refusal_of(result.configuration))
         self.last = result.configuration
-        return answer_of(result, expectation(self.estimator, result.configuration))
+        words = [expectation(self.estimator, result.configuration)]
+        if avoid_collisions and self._is_free is None:
+            words.append(UNCHECKED)
+        return answer_of(result, "; ".join(filter(None, words)))
 
     def answer_path(self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0) -> PathAnswer:
         """Answer a path, each pose started from the solution before it; ``timeout`` is for the whole of it.
@@ -150,7 +185,7 @@ class Answerer:
         robot = self.estimator.robot
         try:
             self.check_length(len(targets))
-            self._check_link(link)
+            self._frames.check_link(link)
             limit = self._timeout(timeout, len(targets))
             start = self._seed(seed)
         except RequestError as error:
@@ -158,7 +193,7 @@ class Answerer:
             return PathAnswer.blank(count, robot.dof, error.code, shorten(str(error)))
         deadline = time.monotonic() + max(limit - waited, min(limit, LEAST_SEARCH))
         longest = max(self.default_timeout, limit / len(targets))
-        poses, faults = poses_of(targets, robot.base_link)
+        poses, faults = self._frames.poses_of(targets, link, FRAME_PATIENCE)
         path = PathAnswer.blank(len(targets), robot.dof, ErrorCode.TIMED_OUT)
         words: dict[int, str] = {}
         for index, fault in faults.items():
@@ -232,13 +267,6 @@ class Answerer:
         return all(
             low <= value <= high for value, (low, high) in zip(configuration.tolist(), self._limits, strict=True)
         )
-
-    def _check_link(self, link: str) -> None:
-        tip = self.estimator.robot.tip_link
-        if link and link != tip:
-            raise RequestError(
-                ErrorCode.INVALID_LINK_NAME, f"ik_link_name: got {link!r}, expected {tip!r}, the tool link, or nothing"
-            )
 
     def _timeout(self, timeout: float, poses: int = 1) -> float:
         if not math.isfinite(timeout) or timeout < 0.0:

@@ -22,13 +22,26 @@ QUEUE = 100
 
 
 class Commander:
-    """Publishes plans on the topic that ros2_control's joint trajectory controller listens to."""
+    """Publishes plans on the topic that ros2_control's joint trajectory controller listens to.
+
+    Attributes
+    ----------
+    whole : bool
+        Whether each command is to reach to the end of the path, and not only as far as is sure.
+    """
+
+    whole = False
 
     def __init__(self, node: Node, robot: RobotModel, topic: str):
         self._robot = robot
-        self._publisher = node.create_publisher(JointTrajectory, topic, QUEUE)
+        self._publisher = node.create_publisher(JointTrajectory, topic, QUEUE) if topic else None
         self._points = TrajectoryPoints()
         self._rest: Array | None = None
+
+    @property
+    def missing(self) -> list[str]:
+        """What is not there yet of what is needed, in words."""
+        return []
 
     def place(self, measured: Array, tolerance: float) -> Array:
         """Where the arm is commanded to rest, if it is measured within a tolerance of that; else where it is (J,)."""
@@ -57,5 +70,9 @@ class Commander:
             point.velocities = array("d", velocities)
             point.time_from_start = duration_message(k * STEP)
         if not withdrawn():
-            self._publisher.publish(message)
+            self._publish(message)
             self._rest = plan.positions[-1]
+
+    def _publish(self, message: JointTrajectory) -> None:
+        assert self._publisher is not None
+        self._publisher.publish(message)

@@ -29,6 +29,7 @@ def target_from_message(message: PoseStamped) -> Target:
         (position.x, position.y, position.z),
         (orientation.x, orientation.y, orientation.z, orientation.w),
         message.header.frame_id,
+        message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec,
     )
 
 

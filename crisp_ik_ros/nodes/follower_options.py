@@ -20,6 +20,9 @@ from crisp_ik_ros.transforms import Array
 RESUME, ABORT = "resume", "abort"
 # So much of the path is known before the arm gets there [s].
 LOOKAHEAD = 0.2
+# Commands go to a topic, as a stream, or to an action, each the whole of what is to come; no longer than this [s].
+TOPIC, ACTION = "topic", "action"
+LONGEST_GOAL = 3600.0
 # Of the halt time, what goes by before the arm slows down: an answer's age, a tick, a command's way, its samples [s].
 REACTION = 0.06
 SHORTEST_BRAKING = 0.02
@@ -44,6 +47,8 @@ class FollowerOptions:
     halt_time, acceleration : float
         Time to come to rest where service or joint states are lost [s], with at most this acceleration of every joint
         [rad/s^2 or m/s^2].
+    action : bool
+        Whether commands are goals of an action.
     abort : bool
         Whether to give up where they are lost.
     resume_timeout : float
@@ -69,6 +74,7 @@ class FollowerOptions:
     patience: float
     halt_time: float
     acceleration: float
+    action: bool
     abort: bool
     resume_timeout: float
     tolerance: float
@@ -87,7 +93,8 @@ class FollowerOptions:
     def limits(self, velocity: Array) -> Limits:
         """What joints with largest speeds (J,) may do on the way."""
         braking = max(SHORTEST_BRAKING, self.halt_time - REACTION)
-        return Limits(self.scaling * velocity, self.acceleration, braking, self.halt_time + LOOKAHEAD)
+        horizon = LONGEST_GOAL if self.action else self.halt_time + LOOKAHEAD
+        return Limits(self.scaling * velocity, self.acceleration, braking, horizon)
 
 
 def declare_options(node: Node, placement: Placement) -> FollowerOptions:
@@ -102,11 +109,19 @@ def declare_options(node: Node, placement: Placement) -> FollowerOptions:
     Raises
     ------
     InvalidInputError
-        When a trajectory cannot be made of them, or ``on_loss`` is no word that it may be.
+        When a trajectory cannot be made of them, or ``on_loss`` or ``command_interface`` is no word that it may be.
     """
     on_loss = declare(node, "on_loss", RESUME, "Service or joint states lost: 'resume' when they are back, or 'abort'.")
     if on_loss not in (RESUME, ABORT):
         raise InvalidInputError("on_loss", repr(on_loss), f"{RESUME!r} or {ABORT!r}")
+    interface = declare(
+        node,
+        "command_interface",
+        TOPIC,
+        "Commands: 'topic', a stream that ends at rest without this node, or 'action', whole paths that do not.",
+    )
+    if interface not in (TOPIC, ACTION):
+        raise InvalidInputError("command_interface", repr(interface), f"{TOPIC!r} or {ACTION!r}")
     paths = requested_paths(
         declare(
             node,
@@ -141,6 +156,7 @@ def declare_options(node: Node, placement: Placement) -> FollowerOptions:
         acceleration=declare(
             node, "joint_acceleration", 14.0, "Largest acceleration of a joint [rad/s^2 or m/s^2].", 0.1, 1000.0
         ),
+        action=interface == ACTION,
         abort=on_loss == ABORT,
         resume_timeout=declare(
             node, "resume_timeout", 60.0, "Longest wait at rest after a loss [s], then: stop; 0: no limit.", 0.0, 1e5

@@ -13,7 +13,7 @@ from crisp_ik.srv import ComputeIK, ComputeIKPath
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.nodes import moveit
+from crisp_ik_ros.nodes import frames, moveit
 from crisp_ik_ros.nodes.answer import LONGEST_PATH, LONGEST_TIMEOUT, Answerer, Question
 from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
 from crisp_ik_ros.nodes.conversions import TrajectoryPoints, seconds, seed_from_message, target_from_message
@@ -24,6 +24,7 @@ from crisp_ik_ros.nodes.intake import ENDING, Call, Intake
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.outcomes import Answer, PathAnswer
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
+from crisp_ik_ros.nodes.target_frames import TargetFrames
 from crisp_ik_ros.nodes.replies import (
     question_from_message,
     refusal,
@@ -34,7 +35,7 @@ from crisp_ik_ros.nodes.replies import (
 )
 from crisp_ik_ros.nodes.serving import Served, read_model, warm_up, warnings_of
 from crisp_ik_ros.nodes.statistics import ServiceStatistics, Throttle
-from crisp_ik_ros.nodes.targets import ErrorCode
+from crisp_ik_ros.nodes.targets import ErrorCode, code_of
 from crisp_ik_ros.nodes.twins import Twins
 from crisp_ik_ros.nodes.worker import Steps, Worker
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -75,8 +76,12 @@ class IKService(ManagedNode):
         )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         queue = declare(self, "queue", 1000, "Requests of each service that wait; one more is told 'busy'.", 1, 100_000)
+        self._group = declare(
+            self, "moveit_group", "", "The only planning group that /solve_ik answers for. Empty: any."
+        )
         begin = time.monotonic()
         served = self._load(self._name_of_model())
+        self._transforms = frames.TransformFrames(self) if frames.available() else None
         self._drift = DriftWatch(self, served.estimator)
         self._statistics = ServiceStatistics()
         self._points = TrajectoryPoints()
@@ -124,19 +129,28 @@ class IKService(ManagedNode):
         CrispIKError
             When it cannot be used.
         """
-        served = read_model(name, **self._robot)
+        served = read_model(name, with_check=moveit.available(), **self._robot)
         if not is_compiled():
             self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
             compile_aside()
         for warning in warnings_of(served.estimator):
             self.get_logger().warning(f"{name}: {warning}")
+        if served.unchecked and moveit.available():
+            self.get_logger().warning(f"avoid_collisions of /solve_ik is not heeded: {served.unchecked}")
         warm_up(served.estimator)
         return served
 
     def _serve(self, served: Served) -> None:
         """Answer with a model from now on."""
         self._served = served
-        self._answerer = Answerer(served.estimator, self._timeout, self._longest_timeout, self._longest_path)
+        robot = served.estimator.robot
+        if self._transforms is not None:
+            self._transforms.base = robot.base_link
+        target_frames = TargetFrames(robot, served.bodies, self._transforms)
+        is_free = None if served.check is None else served.check.free
+        self._answerer = Answerer(
+            served.estimator, self._timeout, self._longest_timeout, self._longest_path, target_frames, is_free
+        )
         self._diagnostics.hardware_id = served.estimator.robot.name
 
     def _reload(self, call: Call) -> None:
@@ -176,12 +190,12 @@ class IKService(ManagedNode):
 
     def _solve_ik(self, call: Call) -> Any:
         try:
-            question = moveit.question_of(call.request.ik_request)
+            question = moveit.question_of(call.request.ik_request, self._group)
         except CrispIKError as error:
-            answer = Answer(ErrorCode.FAILURE, str(error))
+            answer = Answer(code_of(error), str(error))
             self._count(call, answer)
             return moveit.reply_of(answer, self._answerer.estimator.robot)
-        return self._solve(call, question, moveit.reply_of)
+        return self._solve(call, question, partial(moveit.reply_of, others=question.seed))
 
     def _solve(self, call: Call, question: Question, reply: Callable[[Answer, RobotModel], Any]) -> Any:
         """Answer a question now, or begin to search for the answer in the other thread."""

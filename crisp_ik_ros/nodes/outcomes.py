@@ -113,6 +113,13 @@ def answer_of(result: IKResult, message: str = "") -> Answer:
     )
 
 
+def touching(result: IKResult, refused: int) -> Answer:
+    """Answer where a search has found nothing but so many solutions in which the arm touches itself."""
+    found = "the only solution found" if refused == 1 else f"all of the {refused} solutions found"
+    words = f"avoid_collisions: in {found} the arm touches itself"
+    return answer_of(result._replace(success=False, status=Status.NO_SOLUTION))._replace(message=words)
+
+
 def reason(status: Status, position_error: float, orientation_error: float) -> str:
     """Why there is no answer, in words; errors of the nearest configuration found [m, rad]."""
     return (

@@ -24,6 +24,7 @@ from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.motion import Motion, plan_motion
 from crisp_ik_ros.nodes.parameters import declare, declare_bias, declare_robot
+from crisp_ik_ros.nodes.trajectory_server import TrajectoryServer, available, stopping
 from crisp_ik_ros.nodes.watch import Timeline
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 
@@ -117,8 +118,12 @@ class PandaSim(ManagedNode):
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
             self._description = self.create_publisher(String, "robot_description", latched)
             self._description.publish(String(data=description))
-        topic = robot_file_of(place["urdf"], place["robot"]).command_topic
-        self.create_subscription(JointTrajectory, topic, self._command, reliable)
+        file = robot_file_of(place["urdf"], place["robot"])
+        self.create_subscription(JointTrajectory, file.command_topic, self._command, reliable)
+        # MoveIt's way: where control_msgs is installed.
+        self._actions = None
+        if available():
+            self._actions = TrajectoryServer(self, file.command_action, robot.joint_names, self, self._refuse)
         # A steady clock drives it, so that a clock that is set back does not stop it.
         self.create_timer(1.0 / rate, self._advance, clock=Clock(clock_type=ClockType.STEADY_TIME))
         DiagnosticUpdater(self, robot.name, period).add("simulation", self._health)
@@ -133,32 +138,59 @@ class PandaSim(ManagedNode):
 
     def close(self) -> None:
         """Leave the simulator."""
+        if self._actions is not None:
+            self._actions.close()
         self._arm.close()
 
     def _now(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9
 
     def _command(self, message: JointTrajectory) -> None:
-        self._counts.commands += 1
         try:
-            order = indices_of(message.joint_names, self._robot.joint_names, "joint_names", others_allowed=False)
-            # Of the simulation: held up, it lags behind the clock, and a command is not late before it is late there.
-            now = self._time or self._now()
-            stamp = seconds(message.header.stamp)
-            pick = partial(_pick, order=order)
-            self._motion = plan_motion(
-                self._robot,
-                now,
-                self._motion,
-                stamp if stamp > 0.0 else now,
-                [seconds(point.time_from_start) for point in message.points],
-                [pick(point.positions) for point in message.points],
-                [pick(point.velocities) for point in message.points],
-            )
+            self.drive(self.check(message))
         except CrispIKError as error:
-            self._counts.refused += 1
-            self._counts.reason = str(error)
-            self.get_logger().error(f"trajectory refused: {error}", throttle_duration_sec=1.0)
+            self._refuse(str(error))
+        else:
+            if self._actions is not None:
+                self._actions.preempt("a trajectory on the topic has taken its place")
+
+    def _refuse(self, reason: str) -> None:
+        self._counts.commands += 1
+        self._counts.refused += 1
+        self._counts.reason = reason
+        self.get_logger().error(f"trajectory refused: {reason}", throttle_duration_sec=1.0)
+
+    def check(self, message: JointTrajectory) -> Motion:
+        """Motion that a trajectory asks for.
+
+        Raises
+        ------
+        CrispIKError
+            When it cannot be driven.
+        """
+        order = indices_of(message.joint_names, self._robot.joint_names, "joint_names", others_allowed=False)
+        # Of the simulation: held up, it lags behind the clock, and a command is not late before it is late there.
+        now = self._time or self._now()
+        stamp = seconds(message.header.stamp)
+        pick = partial(_pick, order=order)
+        return plan_motion(
+            self._robot,
+            now,
+            self._motion,
+            stamp if stamp > 0.0 else now,
+            [seconds(point.time_from_start) for point in message.points],
+            [pick(point.positions) for point in message.points],
+            [pick(point.velocities) for point in message.points],
+        )
+
+    def drive(self, motion: Motion) -> None:
+        """Move like that from now on."""
+        self._counts.commands += 1
+        self._motion = motion
+
+    def stop(self, duration: float) -> None:
+        """Come to rest within so many seconds."""
+        self._motion = stopping(self._time, self._motion, duration, self._robot.lower, self._robot.upper)
 
     def _advance(self) -> None:
         now = self._now()
@@ -191,6 +223,8 @@ class PandaSim(ManagedNode):
                 names, [*position, *self._others.values()], stamp, [*velocity, *zeros], [*effort, *zeros]
             )
         )
+        if self._actions is not None:
+            self._actions.advance(self._time, position, velocity)
         self._tip_pose.publish(pose_stamped_message(self._arm.tip_pose(), self._robot.base_link, stamp))
         self._counts.messages += 1
 

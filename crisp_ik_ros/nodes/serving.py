@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from crisp_ik_ros.errors import ModelFileError
+from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
@@ -17,8 +17,11 @@ from crisp_ik_ros.estimators.model_archive import LARGEST_MODEL
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.files import open_file
-from crisp_ik_ros.nodes.description import robot_of
+from crisp_ik_ros.nodes.collision_free import SelfCollisionCheck, self_collision_check
+from crisp_ik_ros.nodes.description import robot_of, urdf_path
 from crisp_ik_ros.resources import model_path
+from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.robots.urdf import Body, parse_bodies, read_urdf
 
 NOMINAL = "nominal"
 SHIPPED_MODEL = "panda_residual.npz"
@@ -38,12 +41,20 @@ class Served:
         SHA-256 of the file as it was when it was read; empty: there is no file.
     since : float
         When it was read, seconds since the epoch.
+    bodies : tuple of Body
+        All links of the URDF, where one was named or is the model.
+    check : SelfCollisionCheck or None
+    unchecked : str
+        Why there is no check.
     """
 
     estimator: InverseKinematics
     name: str
     fingerprint: str = ""
     since: float = field(default_factory=time.time)
+    bodies: tuple[Body, ...] = ()
+    check: SelfCollisionCheck | None = None
+    unchecked: str = "not asked for"
 
     def __str__(self) -> str:
         return describe(self.estimator, self.name)
@@ -62,8 +73,12 @@ class Served:
         }
 
 
-def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = "") -> Served:
+def read_model(
+    model: str, urdf: str = "", base_link: str = "", tip_link: str = "", robot: str = "", with_check: bool = False
+) -> Served:
     """Read what ``load_estimator`` does, and keep in mind what it was.
+
+    ``with_check``: get ready to tell whether the arm touches itself, where that is possible.
 
     Raises
     ------
@@ -71,7 +86,24 @@ def read_model(model: str, urdf: str = "", base_link: str = "", tip_link: str = 
         When model or URDF cannot be used.
     """
     fingerprint = "" if model == NOMINAL else _sha256(Path(model or model_path(SHIPPED_MODEL)))
-    return Served(load_estimator(model, urdf, base_link, tip_link, robot), model, fingerprint)
+    estimator = load_estimator(model, urdf, base_link, tip_link, robot)
+    arm, named = estimator.robot, bool(urdf or robot)
+    bodies: tuple[Body, ...] = ()
+    if named or model == NOMINAL:
+        bodies = parse_bodies(read_urdf(urdf_path(urdf, robot)), arm.base_link, arm.tip_link)[1]
+    check, unchecked = _check_of(arm, urdf, robot) if with_check else (None, "not asked for")
+    return Served(estimator, model, fingerprint, bodies=bodies, check=check, unchecked=unchecked)
+
+
+def _check_of(arm: RobotModel, urdf: str, robot: str) -> tuple[SelfCollisionCheck | None, str]:
+    """Check for self-collisions with a robot's URDF: the one that is named, or the Panda's, where it is that."""
+    try:
+        path = urdf_path(urdf, robot)
+        if not (urdf or robot) and hashlib.sha256(read_urdf(path)).hexdigest() != arm.urdf_sha256:
+            return None, f"the shapes of {arm.name} are not known; name it (parameter robot, or urdf)"
+    except CrispIKError as error:
+        return None, str(error)
+    return self_collision_check(path, arm)
 
 
 def _sha256(path: Path) -> str:

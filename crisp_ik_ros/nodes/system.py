@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,9 @@ def panda_sim_system(arguments: SystemArguments, cache: Path | None = None) -> l
     if arguments.view:
         page = {"host": arguments.view_host, "port": arguments.view_port, "open_browser": arguments.open_browser}
         nodes.append(_node("viewer", {**robot, "model": model, **page}, after=after, required=False))
+    # A handle is of no use without RViz, whose package brings what it is made with.
+    if arguments.rviz and find_spec("interactive_markers") is not None:
+        nodes.append(_node("target_marker", {**robot}, required=False))
     nodes = [dataclasses.replace(node, log_level=arguments.log_level) for node in nodes]
     if arguments.robot_state_publisher:
         description = {"robot_description": description_of(file.urdf_path())}

@@ -16,7 +16,7 @@ LAST_ROW = (0.0, 0.0, 0.0, 1.0)
 
 
 class ErrorCode(IntEnum):
-    """The values of moveit_msgs/MoveItErrorCodes that the services use."""
+    """The values of moveit_msgs/MoveItErrorCodes that the services use; those on the last lines: /solve_ik alone."""
 
     SUCCESS = 1
     FAILURE = 99999
@@ -25,6 +25,9 @@ class ErrorCode(IntEnum):
     INVALID_LINK_NAME = -18
     FRAME_TRANSFORM_FAILURE = -21
     NO_IK_SOLUTION = -31
+    INVALID_GROUP_NAME = -15
+    INVALID_GOAL_CONSTRAINTS = -16
+    COLLISION_CHECKING_UNAVAILABLE = -22
 
 
 class RequestError(CrispIKError):
@@ -35,12 +38,20 @@ class RequestError(CrispIKError):
         self.code = code
 
 
+class NotYetKnown(RequestError):
+    """A request that cannot be answered now, and perhaps in a moment."""
+
+
 class Target(NamedTuple):
-    """Wanted pose of the tool as it arrives: position (3,) [m], quaternion x y z w, and the frame they are in."""
+    """Wanted pose of the tool as it arrives: position (3,) [m], quaternion x y z w, and the frame they are in.
+
+    ``stamp``: time at which that frame is meant [ns]; 0: the latest.
+    """
 
     position: Sequence[float]
     quaternion: Sequence[float]
     frame_id: str = ""
+    stamp: int = 0
 
 
 def code_of(error: CrispIKError) -> ErrorCode:

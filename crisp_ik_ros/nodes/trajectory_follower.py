@@ -14,12 +14,11 @@ from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
 from crisp_ik_ros.nodes.asking import Asker
-from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
 from crisp_ik_ros.nodes.description import robot_and_file_of
 from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.follower_health import FollowerHealth
-from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
+from crisp_ik_ros.nodes.follower_options import LONGEST_GOAL, LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
 from crisp_ik_ros.nodes.guard import Conditioning
 from crisp_ik_ros.nodes.health import Health
@@ -30,6 +29,7 @@ from crisp_ik_ros.nodes.parameters import declare_robot
 from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.time_scaling import Plan
+from crisp_ik_ros.nodes.trajectory_action import commander_of
 from crisp_ik_ros.nodes.view import View
 from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
 
@@ -50,7 +50,7 @@ class TrajectoryFollower(ManagedNode):
         self._conditioning = Conditioning(self._robot, options.slow_from, options.stop_at)
         self._limits = options.limits(self._robot.velocity)
         self._view = View(self, self._robot.base_link, options.error_scale, options.marker_lifetime)
-        self._commander = Commander(self, self._robot, file.command_topic)
+        self._commander = commander_of(self, self._robot, file, options.action, self._lose_goal)
         self.create_subscription(PoseStamped, "panda_sim/tip_pose", self._on_tip_pose, qos_profile_sensor_data)
         self.create_service(Trigger, "~/start", self._on_start)
         self.create_service(Trigger, "~/stop", self._on_stop)
@@ -192,6 +192,7 @@ class TrajectoryFollower(ManagedNode):
             missing.append(f"service {self._asker.name}")
         if self._measured.joints is None or JOINTS in self._watch.silent(steady):
             missing.append("joint states")
+        missing += self._commander.missing
         if not missing:
             self._begin_trajectory()
         elif self._options.start_timeout and steady - self._since > self._options.start_timeout:
@@ -216,7 +217,7 @@ class TrajectoryFollower(ManagedNode):
         route, options = self._route, self._options
         assert route is not None and self._measured.joints is not None
         if self._lead is None:
-            if route.path is not None:
+            if route.path is not None and (route.over or not self._commander.whole):
                 self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
                 self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
             elif route.over:
@@ -227,24 +228,26 @@ class TrajectoryFollower(ManagedNode):
         lead = self._lead
         silent = self._watch.silent(steady)
         elsewhere = lead.elsewhere(now, self._measured.stamp, self._measured.joints)
-        if silent:
-            self._lose(f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s")
-        elif elsewhere:
+        # What was sent last ends at rest by itself, unless it is a goal.
+        if elsewhere or (silent and self._commander.whole):
             self._send(lead.brake(now))
-            self._lose(elsewhere)
+        if silent or elsewhere:
+            words = f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s"
+            self._lose(words if silent else elsewhere)
         elif lead.arrived(now):
             if route.refusal:
                 self._fail(route.refusal)
             elif route.over:
                 self._settle(now)
         else:
-            late = steady > self._watch.deadline - 0.5 * options.halt_time
+            late = steady > self._watch.deadline - 0.5 * options.halt_time and not self._commander.whole
             if late and not self._late and not lead.rests(now):
                 route.run.slow_downs += 1
                 text = f"slower for a moment: nothing heard for {steady - self._watch.oldest:.3f} s"
                 self.get_logger().warning(text, throttle_duration_sec=1.0)
             self._late = late
-            self._send(lead.run(now, now + round(1e9 * (self._watch.deadline - steady))))
+            rest_in = LONGEST_GOAL if self._commander.whole else self._watch.deadline - steady
+            self._send(lead.run(now, now + round(1e9 * rest_in)))
 
     def _lose(self, reason: str) -> None:
         """Wait at rest; what was commanded last ends there."""
@@ -257,6 +260,13 @@ class TrajectoryFollower(ManagedNode):
             self._fail(reason)
         else:
             self.get_logger().warning(f"halted: {reason}")
+
+    def _lose_goal(self, reason: str, refused: bool) -> None:
+        """The controller does not do what it is told."""
+        if self._phase is Phase.FOLLOWING:
+            (self._fail if refused else self._lose)(reason)
+        else:
+            self.get_logger().error(reason)
 
     def _hold(self, now: int, steady: float, step: float) -> None:
         assert self._measured.joints is not None

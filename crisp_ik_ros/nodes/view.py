@@ -9,7 +9,7 @@ from visualization_msgs.msg import MarkerArray
 
 from crisp_ik_ros.nodes.conversions import path_message, pose_stamped_message
 from crisp_ik_ros.nodes.following import Following
-from crisp_ik_ros.nodes.markers import error_markers, extend_markers
+from crisp_ik_ros.nodes.markers import error_markers, extend_markers, legend_markers
 
 
 class View:
@@ -42,6 +42,7 @@ class View:
         self._shown = 0
         self._path = path_message([], self._frame, stamp)
         self._lines = error_markers(run.targets[:0], [], self._scale, self._frame, stamp, self._lifetime)
+        self._lines.markers += legend_markers(run.targets, self._scale, self._frame, stamp, self._lifetime)
         self._target_path.publish(path_message(run.targets, self._frame, stamp))
 
     def update(self, run: Following) -> None:

@@ -78,6 +78,11 @@ class RobotFile:
         """Topic that the controller takes trajectories from."""
         return f"{self.controller}/joint_trajectory"
 
+    @property
+    def command_action(self) -> str:
+        """Action FollowJointTrajectory that the controller serves."""
+        return f"{self.controller}/follow_joint_trajectory"
+
     def placement(self) -> Placement:
         """Where the trajectories lie.
 

@@ -79,6 +79,8 @@ class Body:
         0 where the URDF names none [kg].
     center : (3,)
         Centre of mass in the link's frame [m].
+    fixed : bool
+        Whether it never moves to its parent.
     """
 
     name: str
@@ -86,6 +88,7 @@ class Body:
     origin: Array
     mass: float
     center: Array
+    fixed: bool = False
 
 
 def read_urdf(path_or_xml: str | Path) -> bytes:
@@ -264,7 +267,8 @@ def _body(link: Any, joint: Any) -> Body:
         center = _origin(link.inertial.origin, f"the <inertial> of link {link.name!r}")[:3, 3]
     if joint is None:
         return Body(link.name, "", np.eye(4), mass, center)
-    return Body(link.name, joint.parent, _origin(joint.origin, f"joint {joint.name!r}"), mass, center)
+    origin = _origin(joint.origin, f"joint {joint.name!r}")
+    return Body(link.name, joint.parent, origin, mass, center, joint.type == "fixed")
 
 
 def _origin(matrix: Any, owner: str) -> Array:

@@ -66,7 +66,7 @@ def test_it_starts_and_stops_when_told_and_shows_its_path(ros, start, client):
     markers = client.collect(MarkerArray, "trajectory_follower/markers", LATCHED)
     client.spin_until(lambda: targets and actual and len(actual[-1].poses) > 3 and markers)
     assert len(targets[0].poses) == 30 and targets[0].header.frame_id == "panda_link0"
-    assert {marker.ns for marker in markers[-1].markers} == {"errors", "target"}
+    assert {marker.ns for marker in markers[-1].markers} == {"errors", "target", "legend"}
     assert client.call(Trigger, "trajectory_follower/stop", Trigger.Request()).success
     assert not client.call(Trigger, "trajectory_follower/stop", Trigger.Request()).success
     # Once more, and away in the middle of it.

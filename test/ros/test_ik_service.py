@@ -73,7 +73,12 @@ def test_a_good_request_is_answered(good, ask):
 
 
 def test_codes_are_those_of_the_interface():
-    for code in ErrorCode:
+    # Those that only /solve_ik has are MoveIt's.
+    for code in set(ErrorCode) - {
+        ErrorCode.INVALID_GROUP_NAME,
+        ErrorCode.INVALID_GOAL_CONSTRAINTS,
+        ErrorCode.COLLISION_CHECKING_UNAVAILABLE,
+    }:
         assert getattr(ComputeIK.Response, code.name) == code
         assert getattr(ComputeIKPath.Response, code.name) == code
 

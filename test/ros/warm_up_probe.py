@@ -44,8 +44,9 @@ def requests(estimator) -> None:
         answerer.answer_path([far, *targets, hard], seed, "", 0.1)
     for state in (joint_state_message((), ()), joint_state_message(robot.joint_names, robot.rest)):
         wanted = SimpleNamespace(
-            pose_stamped=messages[0], pose_stamped_vector=[], ik_link_name="", robot_state=SimpleNamespace(),
-            timeout=SimpleNamespace(sec=0, nanosec=0),
+            pose_stamped=messages[0], pose_stamped_vector=[], ik_link_name="", group_name="", avoid_collisions=False,
+            robot_state=SimpleNamespace(attached_collision_objects=[]), timeout=SimpleNamespace(sec=0, nanosec=0),
+            constraints=SimpleNamespace(**dict.fromkeys(moveit.CONSTRAINTS, ())),
         )  # fmt: skip
         wanted.robot_state.joint_state = state
         response = SimpleNamespace(error_code=SimpleNamespace(val=0), solution=SimpleNamespace())
