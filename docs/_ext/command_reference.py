@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from typing import Any
 
 import typer.main
@@ -10,9 +12,19 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 
+# Begins a paragraph whose lines are to stay as they are.
+VERBATIM = "\b"
+
+
+def plain(text: str) -> str:
+    """Take the marks of a terminal out of a help text: bold becomes Markdown's."""
+    text = re.sub(r"\[/?bold\]", "**", text)
+    return text.replace("\\[", "[").replace("\f", "")
+
+
 def cell(text: str) -> str:
     """Text that may stand in a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "\\<")
+    return " ".join(plain(text).split()).replace("|", "\\|").replace("<", "\\<")
 
 
 def default_of(parameter: Any) -> str:
@@ -33,7 +45,7 @@ def default_of(parameter: Any) -> str:
 def row(parameter: Any) -> str:
     """A row of the table: what is typed, what it is if not, what it means."""
     if parameter.param_type_name == "argument":
-        typed = f"`{parameter.make_metavar_name() if hasattr(parameter, 'make_metavar_name') else parameter.human_readable_name}`"
+        typed = f"`{parameter.name.upper()}`"
     else:
         typed = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
     choices = getattr(parameter.type, "choices", None)
@@ -54,13 +66,14 @@ def describe(command: Any, name: str) -> list[str]:
                 lines += describe(child, f"{name} {word}")
         return lines
     arguments = " ".join(
-        parameter.human_readable_name for parameter in command.params if parameter.param_type_name == "argument"
+        parameter.name.upper() for parameter in command.params if parameter.param_type_name == "argument"
     )
-    text = (command.help or "").replace("\b", "").replace("\f", "")
     lines = [f"## {name}", "", "```text", " ".join(f"{name} {arguments} [OPTIONS]".split()), "```", ""]
-    for paragraph in text.strip().split("\n\n"):
-        indented = [line.startswith((" ", "$", "crisp-ik ")) for line in paragraph.splitlines()]
-        lines += ["```text", paragraph, "```", ""] if len(indented) > 1 and all(indented) else [paragraph, ""]
+    for paragraph in plain(command.help or "").strip("\n").split("\n\n"):
+        if paragraph.startswith(VERBATIM):
+            lines += ["```text", textwrap.dedent(paragraph.strip(VERBATIM + "\n")), "```", ""]
+        else:
+            lines += [paragraph.strip(), ""]
     shown = [parameter for parameter in command.params if not getattr(parameter, "hidden", False)]
     shown = [parameter for parameter in shown if parameter.name != "help"]
     if shown:

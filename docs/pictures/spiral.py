@@ -3,7 +3,8 @@
 python docs/pictures/spiral.py [FILE] [--width 900] [--seconds 8]
 
 Everything in it is at true scale: the simulated Panda's joints are all one degree off, and both halves show the path of
-its true tool. Left, the joint angles come from the URDF alone; right, from a model that was trained on 2000 samples.
+its true tool. Left, the joint angles come from the URDF alone; right, from a model that learned from 400 samples around
+the spiral.
 """
 
 from __future__ import annotations
@@ -15,23 +16,24 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from crisp_ik_ros import CRiSP, ModelBasedIK, RobotModel
+from crisp_ik_ros import CRiSP, Dataset, ModelBasedIK, RobotModel
 from crisp_ik_ros.metrics import tool_errors
+from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.simulation.camera import Camera
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-from crisp_ik_ros.simulation.regions import demo_region
 from crisp_ik_ros.simulation.rendering import BACKGROUND, TARGET_COLOR, TOOL_COLOR, render_scene
-from crisp_ik_ros.simulation.sampling import sample_biased
 from crisp_ik_ros.trajectories import spiral
 from crisp_ik_ros.transforms import Array
 
 BIAS_DEG = 1.0
-SAMPLES = 2000
+SAMPLES = 400
+# Of the samples' joints around those of the path [rad].
+SPREAD = 0.05
 # The paper's spiral goes there and back; one way, with three turns, shows all of it.
 TURNS = 6.0
-FRAMES_A_SECOND = 12.5
+FRAMES_A_SECOND = 8.0
 # Share of the loop in which the finished paths stand still.
 REST = 0.18
 # Close enough that 20 mm show, far enough that the forearm tells that this is an arm.
@@ -56,12 +58,15 @@ def follow(targets: Array) -> tuple[RobotModel, list[Followed]]:
     """Solve the targets with the URDF alone and with a model that learned; the true robot, and both outcomes."""
     nominal = RobotModel.panda()
     true = nominal.with_bias(*random_bias(nominal.joints, np.deg2rad(BIAS_DEG), 0.0))
-    dataset = sample_biased(nominal, panda_urdf_path(), demo_region(), SAMPLES, 0, np.deg2rad(BIAS_DEG), 0.0, -1)
+    alone = ModelBasedIK(nominal)
+    rng = np.random.default_rng(0)
+    # Where the arm was measured: not on the spiral, but around it.
+    around = alone.solve_path(targets, nominal.rest).configurations[rng.integers(len(targets), size=SAMPLES)]
+    around = np.clip(around + rng.normal(0.0, SPREAD, around.shape), nominal.lower, nominal.upper)
+    dataset = Dataset(around, true.forward_kinematics(around), nominal.joint_names)
+    learned = CRiSP(nominal, kernel=GaussianKernel(0.1, 0.3), penalty=1e-8, centers=None).fit(dataset)
     halves = []
-    for title, color, solver in (
-        ("URDF alone", BAD, ModelBasedIK(nominal)),
-        ("learned by crisp_ik", GOOD, CRiSP(nominal).fit(dataset)),
-    ):
+    for title, color, solver in (("URDF alone", BAD, alone), ("learned by crisp_ik", GOOD, learned)):
         path = solver.solve_path(targets, nominal.rest)
         if not path.success:
             raise SystemExit(f"{title}: the spiral could not be followed")
