@@ -13,8 +13,6 @@ sys.path.append(str(ROOT / "docs" / "_ext"))
 import declared  # noqa: E402
 
 README = (ROOT / "README.md").read_text()
-# Pages that write for themselves, not for a reader who types after them.
-WRITTEN_BY_A_PROGRAM = {ROOT / "docs" / "results" / "mutation.md"}
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 names = [str(page.relative_to(ROOT)) for page in PAGES]
 
@@ -53,7 +51,7 @@ def test_files_that_a_page_links_to_exist(page):
 @pytest.mark.parametrize("page", names)
 def test_every_block_says_whether_it_is_run(page):
     for block in blocks_of(ROOT / page):
-        if block.language in CODE and ROOT / page not in WRITTEN_BY_A_PROGRAM:
+        if block.language in CODE:
             told = block.mark in (RUN, BEGIN) or re.fullmatch(r"not run: .{8,}", block.mark)
             assert told, f"{page}, line {block.begin}: {block.mark!r}"
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 import textwrap
+from enum import EnumMeta
 from typing import Any
 
 import typer.main
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
-
 
 # Begins a paragraph whose lines are to stay as they are.
 VERBATIM = "\b"
@@ -42,17 +42,23 @@ def default_of(parameter: Any) -> str:
     return f"`{value:.7g}`" if isinstance(value, float) else f"`{value}`"
 
 
+def choices_of(parameter: Any) -> list[str]:
+    """What may be given, where that is one of a few words: by click's type, or by the annotation that typer keeps."""
+    if choices := getattr(getattr(parameter, "type", None), "choices", None):
+        return [str(getattr(choice, "value", choice)) for choice in choices]
+    annotation = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    return [choice.value for choice in annotation] if isinstance(annotation, EnumMeta) else []
+
+
 def row(parameter: Any) -> str:
     """A row of the table: what is typed, what it is if not, what it means."""
     if parameter.param_type_name == "argument":
         typed = f"`{parameter.name.upper()}`"
     else:
         typed = ", ".join(f"`{name}`" for name in (*parameter.opts, *parameter.secondary_opts))
-    choices = getattr(parameter.type, "choices", None)
     help_text = cell(getattr(parameter, "help", None) or "")
-    if choices:
-        names = ", ".join(f"`{getattr(choice, 'value', choice)}`" for choice in choices)
-        help_text = f"{help_text} One of {names}."
+    if choices := choices_of(parameter):
+        help_text = f"{help_text} One of {', '.join(f'`{choice}`' for choice in choices)}."
     return f"| {typed} | {cell(default_of(parameter))} | {help_text} |"
 
 

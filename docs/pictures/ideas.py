@@ -1,6 +1,6 @@
 """Draw the pictures of docs/idea.md: python docs/pictures/ideas.py [wrong_model] [residual] [bias].
 
-All of them show what the package's own code computes.
+Arms and estimators are the package's own, and so are all errors in the captions.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.interpolate import CubicSpline
 
 from crisp_ik_ros import CRiSP, Dataset, ModelBasedIK, RobotModel
 from crisp_ik_ros.metrics import tool_errors
@@ -79,7 +80,7 @@ def wrong_model() -> Figure:
         axes.plot(*target[:2, 3], "+", color=BLUE, markersize=22, markeredgewidth=3, label="target", zorder=9)
         tip = corners(found.configuration, OFF)[-1]
         off = 1e3 * np.linalg.norm(tip - target[:2, 3])
-        axes.set_title(f"{title}: the tool is {off:.1f} mm off", fontsize=13, loc="left")
+        axes.set_title(f"{title}: the tool is {off:.2g} mm off", fontsize=13, loc="left")
         axes.set_aspect("equal")
         axes.set_xlim(-0.08, 0.95)
         axes.set_ylim(-0.08, 0.58)
@@ -98,9 +99,6 @@ def residual() -> Figure:
     height, real = (model.forward_kinematics(q)[:, 1, 3] for model in (robot, true))
     few = np.linspace(0, 299, 6).round().astype(int)
     error = 1e3 * (real - height)
-    guess = np.interp(t, t[few], error[few])
-    from scipy.interpolate import CubicSpline
-
     guess = CubicSpline(t[few], error[few])(t)
     figure = Figure(figsize=(11.0, 4.2), dpi=110)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
@@ -109,9 +107,10 @@ def residual() -> Figure:
     left.set_title("What the arm does: large and curved", loc="left")
     left.set_ylabel("height [mm]")
     right.plot(t, error, color=ORANGE, linewidth=3, label="the URDF's error")
-    right.plot(t, guess, "--", color=GREEN, linewidth=2.5, label="learned from six samples")
+    right.plot(t, guess, "--", color=GREEN, linewidth=2.5, label="a curve through six samples of it")
     right.plot(t[few], error[few], "o", color=GREEN, markersize=8)
     right.set_title("What the URDF gets wrong: small and smooth", loc="left")
+    right.set_ylim(0.0, 150.0)
     right.set_ylabel("error of the height [mm]")
     for axes in (left, right):
         axes.set_xlabel("along a motion of all three joints")
@@ -145,8 +144,8 @@ def bias() -> Figure:
             axes.plot(*1e3 * tool[:, [0, 2], 3].T, color=color, linewidth=2.5, label=f"{name}: {off:.2g} mm off")
         axes.set_title(f"joints {degrees:g}° off", loc="left")
         axes.set_aspect("equal")
-        axes.set_xlim(-65, 65)
-        axes.set_ylim(-30, 145)
+        axes.set_xlim(-85, 45)
+        axes.set_ylim(0, 125)
         axes.set_xlabel("x [mm]")
         axes.legend(frameon=False, loc="upper left", fontsize=9.5)
         axes.spines[["top", "right"]].set_visible(False)

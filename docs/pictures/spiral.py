@@ -68,7 +68,7 @@ def follow(targets: Array) -> tuple[RobotModel, list[Followed]]:
     halves = []
     for title, color, solver in (("URDF alone", BAD, alone), ("learned by crisp_ik", GOOD, learned)):
         path = solver.solve_path(targets, nominal.rest)
-        if not path.success:
+        if not np.all(path.success):
             raise SystemExit(f"{title}: the spiral could not be followed")
         tool = true.forward_kinematics(path.configurations)
         halves.append(Followed(title, color, path.configurations, tool, 1e3 * tool_errors(targets, tool)[0]))
