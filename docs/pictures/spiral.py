@@ -23,7 +23,7 @@ from crisp_ik_ros.robots.bias import random_bias
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.simulation.camera import Camera
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
-from crisp_ik_ros.simulation.rendering import BACKGROUND, TARGET_COLOR, TOOL_COLOR, render_scene
+from crisp_ik_ros.simulation.rendering import TARGET_COLOR, TOOL_COLOR, render_scene
 from crisp_ik_ros.trajectories import spiral
 from crisp_ik_ros.transforms import Array
 
@@ -31,13 +31,17 @@ BIAS_DEG = 1.0
 SAMPLES = 400
 # Of the samples' joints around those of the path [rad].
 SPREAD = 0.05
-# The paper's spiral goes there and back; one way, with three turns, shows all of it.
-TURNS = 6.0
+# Of the way there and back, of which one half, with two turns, shows all of it.
+TURNS = 4.0
 FRAMES_A_SECOND = 8.0
 # Share of the loop in which the finished paths stand still.
 REST = 0.18
+# Wider than the paper's, so that it shows beside the arm: middle, radius and height [m].
+CENTER, RADIUS, HEIGHT = (0.0, 0.45, 0.19), 0.075, 0.14
 # Close enough that 20 mm show, far enough that the forearm tells that this is an arm.
-CAMERA = Camera(eye=(0.72, 0.86, 0.24), target=(0.0, 0.455, 0.115), field_of_view=26.0)
+CAMERA = Camera(eye=(0.62, 1.25, 0.42), target=(-0.01, 0.44, 0.215), field_of_view=23.0)
+# Lines are drawn larger by this factor and averaged.
+SMOOTHING = 3
 TITLE = "Joints 1° off: the same spiral, followed twice"
 INK, GREY, GOOD, BAD = (28, 34, 44), (96, 104, 116), (20, 125, 70), (196, 50, 20)
 COLORS = 128
@@ -81,15 +85,44 @@ def fonts(width: int) -> dict[str, ImageFont.FreeTypeFont]:
 
     folder = Path(get_data_path()) / "fonts" / "ttf"
     sizes = {"title": ("DejaVuSans.ttf", 24), "half": ("DejaVuSans-Bold.ttf", 21), "small": ("DejaVuSans.ttf", 17),
-             "number": ("DejaVuSansMono-Bold.ttf", 34)}  # fmt: skip
+             "number": ("DejaVuSansMono-Bold.ttf", 28)}  # fmt: skip
     return {name: ImageFont.truetype(str(folder / file), size * width // 900) for name, (file, size) in sizes.items()}
 
 
-def draw_frame(scenes: list[np.ndarray], halves: list[Followed], at: int, width: int) -> Image.Image:
+def project(positions: Array, width: int, height: int) -> list[tuple[float, float]]:
+    """Where points (n, 3) of the base link frame [m] are in a picture by CAMERA [pixels]."""
+    eye = np.array(CAMERA.eye)
+    forward = np.array(CAMERA.target) - eye
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, CAMERA.up)
+    right /= np.linalg.norm(right)
+    seen = (positions - eye) @ np.column_stack([right, np.cross(right, forward), forward])
+    scale = 0.5 * height / np.tan(np.radians(0.5 * CAMERA.field_of_view))
+    flat = scale * seen[:, :2] / seen[:, 2:]
+    return [(0.5 * width + x, 0.5 * height - y) for x, y in flat]
+
+
+def draw_paths(scene: np.ndarray, targets: Array, tool: Array) -> Image.Image:
+    """Draw the target and the path of the tool over a scene, in front of the arm so that all of both shows."""
+    height, width = scene.shape[:2]
+    large = SMOOTHING * width, SMOOTHING * height
+    layer = Image.new("RGBA", large, (255, 255, 255, 0))
+    pen = ImageDraw.Draw(layer)
+    unit = SMOOTHING * width / 446
+    for path, color, thickness in ((targets, TARGET_COLOR, 4.5), (tool, TOOL_COLOR, 2.6)):
+        ink = tuple(round(255 * value) for value in color[:3])
+        pen.line(project(path[:, :3, 3], *large), (*ink, 255), round(thickness * unit), joint="curve")
+    (x, y), size = project(tool[-1:, :3, 3], *large)[0], 5.5 * unit
+    pen.ellipse([x - size, y - size, x + size, y + size], (*ink, 255), (255, 255, 255, 255), round(1.5 * unit))
+    picture = Image.fromarray(scene).convert("RGBA")
+    return Image.alpha_composite(picture, layer.resize((width, height), Image.Resampling.LANCZOS)).convert("RGB")
+
+
+def draw_frame(scenes: list[Image.Image], halves: list[Followed], at: int, width: int) -> Image.Image:
     """Put two scenes side by side, with what they show and the error at a target."""
     unit = width / 900
     top, bottom, gap = round(50 * unit), round(78 * unit), round(8 * unit)
-    height, half = scenes[0].shape[:2]
+    half, height = scenes[0].size
     frame = Image.new("RGB", (width, top + height + bottom), (255, 255, 255))
     pen, font = ImageDraw.Draw(frame), fonts(width)
     pen.text((gap, top // 2), TITLE, INK, font["title"], anchor="lm")
@@ -102,12 +135,12 @@ def draw_frame(scenes: list[np.ndarray], halves: list[Followed], at: int, width:
         x -= round(58 * unit)
     for k, (scene, run) in enumerate(zip(scenes, halves, strict=True)):
         left = k * (width - half)
-        frame.paste(Image.fromarray(scene), (left, top))
+        frame.paste(scene, (left, top))
         line = top + height + round(26 * unit)
         pen.text((left + gap, line), run.title, INK, font["half"], anchor="lm")
-        mean = f"mean so far {run.errors[: at + 1].mean():.2f} mm"
+        mean = f"mean {run.errors[: at + 1].mean():.2f} mm"
         pen.text((left + gap, line + round(30 * unit)), mean, GREY, font["small"], anchor="lm")
-        number = f"{run.errors[at]:5.2f} mm off"
+        number = f"{run.errors[at]:.2f} mm off"
         pen.text((left + half - gap, line + round(14 * unit)), number, run.color, font["number"], anchor="rm")
     return frame
 
@@ -116,8 +149,8 @@ def make(file: Path, width: int, seconds: float) -> None:
     """Draw the frames and write the GIF."""
     count = round(seconds * FRAMES_A_SECOND)
     moving = round(count * (1.0 - REST))
-    # Half of the way there and back: three turns, in the direction away from the camera's side.
-    targets = spiral(points=2 * 6 * moving, turns=TURNS)[: 6 * moving]
+    # Half of the way there and back, six targets a frame.
+    targets = spiral(CENTER, RADIUS, HEIGHT, TURNS, points=12 * moving)[: 6 * moving]
     nominal, halves = follow(targets)
     half = (width - round(8 * width / 900)) // 2
     height = round(0.86 * half)
@@ -128,11 +161,8 @@ def make(file: Path, width: int, seconds: float) -> None:
             scenes = []
             for run in halves:
                 arm.reset(run.configurations[at])
-                scenes.append(
-                    render_scene(
-                        arm, targets, run.tool[: at + 1], width=half, height=height, camera=CAMERA, line_radius=0.0011
-                    )
-                )
+                scene = render_scene(arm, width=half, height=height, camera=CAMERA)
+                scenes.append(draw_paths(scene, targets, run.tool[: at + 1]))
             frames.append(draw_frame(scenes, halves, at, width))
             print(f"\rframe {k + 1} of {moving}", end="", flush=True)
     print()
