@@ -134,6 +134,8 @@ def write_outputs(page: Path, outputs: dict[Block, str]) -> None:
 
 
 def main() -> None:
+    global PATIENCE
+    PATIENCE = 3600.0
     for name in sys.argv[1:]:
         page = Path(name).resolve()
         with tempfile.TemporaryDirectory() as folder:
