@@ -34,7 +34,7 @@ PATIENCE = 280.0
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its first line and the line behind it (counted from 0), language, text, and the comment before it."""
+    """A fenced block: its first line and the line behind it, from 0; language, text, and the comment before it."""
 
     begin: int
     end: int

@@ -10,7 +10,7 @@ from oracles import ROOT
 from snippets import BEGIN, CODE, OUTPUT, PAGES, RUN, blocks_of, missing_lines, run_page
 
 sys.path.append(str(ROOT / "docs" / "_ext"))
-import declared  # noqa: E402
+import declared
 
 README = (ROOT / "README.md").read_text()
 LINK = re.compile(r"\]\(([^)\s]+)\)")

@@ -140,7 +140,11 @@ def _visit(module: str, name: str, seen: set[tuple[str, str]], found: dict[str, 
     if not isinstance(definition, ast.FunctionDef | ast.ClassDef):
         return
     for part in _in_order(definition):
-        if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and imports_of(module, part.func.id) == DECLARE:
+        if (
+            isinstance(part, ast.Call)
+            and isinstance(part.func, ast.Name)
+            and imports_of(module, part.func.id) == DECLARE
+        ):
             parameter = _declaration(part, module)
             found.setdefault(parameter.name, parameter)
         elif isinstance(part, ast.Name):

@@ -1,5 +1,5 @@
 """Directives ``ros-nodes`` and ``ros-services``: the ROS interface, read from the nodes' sources, the access policy, and
-the .srv files. No ROS 2 is needed."""  # noqa: D205, D209, D400
+the .srv files. No ROS 2 is needed."""  # noqa: D209
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def parameter_row(parameter: Parameter) -> str:
     limits = "" if parameter.minimum is None else f"{number(parameter.minimum)} to {number(parameter.maximum)}"
     default = f"`{number(parameter.default)}`" if parameter.known else "depends"
     change = "" if parameter.read_only else "yes"
-    return f"| `{parameter.name}` | {parameter.kind} | {default} | {limits} | {change} | {cell(parameter.description)} |"
+    return (
+        f"| `{parameter.name}` | {parameter.kind} | {default} | {limits} | {change} | {cell(parameter.description)} |"
+    )
 
 
 def interface(node: str) -> list[str]:
@@ -66,7 +68,9 @@ def interface(node: str) -> list[str]:
                 if item.text and not COMMON.match(item.text.strip())
             ]
             if names:
-                lines.append(f"- {words} " + ", ".join(f"`{name if name[0] in '~/' else '/' + name}`" for name in names))
+                lines.append(
+                    f"- {words} " + ", ".join(f"`{name if name[0] in '~/' else '/' + name}`" for name in names)
+                )
     return lines
 
 

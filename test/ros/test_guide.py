@@ -12,7 +12,7 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, ListParameters
 from snippets import missing_lines, run_page
 
 sys.path.append(str(ROOT / "docs" / "_ext"))
-import declared  # noqa: E402
+import declared
 
 TYPES = {
     ParameterType.PARAMETER_BOOL: "bool",
