@@ -33,6 +33,7 @@ help:
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
 	@echo "make soak    the long tests, a million changed inputs for all that is read, then half an hour of the whole system under load"
 	@echo "make mutation  small mistakes in the sources, and whether a test notices"
+	@echo "python examples/01_solve_a_pose.py   short programs to start from: examples/README.md"
 	@echo "make clean   remove what the other targets made"
 
 setup:
@@ -44,14 +45,14 @@ demo: setup
 lint: setup
 	@$(ENTER); ruff check .; ruff format --check .; mypy
 
-# Tests of the nodes come last and by themselves: they are about time, and want the machine for themselves. On a shared one
-# that may stand still for a moment, so one that fails has a second try. Only all of the tests together can say which lines
-# none of them reaches.
+# Tests that are about time come last and by themselves: they want the machine for themselves. File by file, each worker
+# takes the next one in order, the nodes' first: what is left for the end is short. Only all of the tests together can say
+# which lines none of them reaches.
 ifeq ($(TEST_ARGS),)
 test: lint
 	@$(ENTER); rm -f .coverage .coverage.*; code=0; \
-	OPENBLAS_NUM_THREADS=1 python -m pytest test --ignore test/ros -m "not long" -n 2 --dist loadfile --cov --cov-report= || code=1; \
-	python -m pytest test/ros -m "not long" --reruns 1 --cov --cov-append --cov-report=term --cov-fail-under=95 || code=1; \
+	OPENBLAS_NUM_THREADS=1 python -m pytest test -m "not long and not alone" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= || code=1; \
+	python -m pytest test/ros -m "alone and not long" --cov --cov-append --cov-report=term --cov-fail-under=95 || code=1; \
 	exit $$code
 else
 test: lint

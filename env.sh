@@ -34,6 +34,11 @@ fi
 . "$_crisp_ik_root/.venv/crisp_ik.sh"
 if [ -n "$CRISP_IK_ROS_SETUP" ]; then
     if [ -z "${ROS_DISTRO:-}" ]; then . "$CRISP_IK_ROS_SETUP"; fi
+    # The command ros2 runs with the system's Python, and launch files import this package.
+    for _crisp_ik_folder in "$_crisp_ik_root"/.venv/lib/python3*/site-packages; do
+        _crisp_ik_prepend PYTHONPATH "$_crisp_ik_folder"
+    done
+    unset _crisp_ik_folder
 else
     _crisp_ik_prepend AMENT_PREFIX_PATH "$_crisp_ik_root/.venv"
     _crisp_ik_prepend CMAKE_PREFIX_PATH "$_crisp_ik_root/.venv"

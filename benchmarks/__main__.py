@@ -11,8 +11,8 @@ import typer
 
 from benchmarks.peers.registry import PEERS, find_peers
 from benchmarks.run import BENCHMARKS, find_benchmarks, run_benchmarks
+from crisp_ik_ros.cli_progress import progress_bars
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.terminal import progress_bar
 
 FOLDER = "benchmarks"
 
@@ -34,15 +34,16 @@ def bench(
     warnings.simplefilter("ignore")
     chosen = None if peers is None else [name for name in peers.split(",") if name]
     arguments = [*(names or ()), *(["--quick"] if quick else []), *(["--peers", peers] if peers is not None else [])]
-    run_benchmarks(
-        find_benchmarks(names or ()),
-        out / FOLDER,
-        quick,
-        find_peers(chosen),
-        " ".join(["python -m benchmarks", *arguments]),
-        lambda title: progress_bar(title, quiet=False),
-        print,
-    )
+    with progress_bars(measuring=True) as bar:
+        run_benchmarks(
+            find_benchmarks(names or ()),
+            out / FOLDER,
+            quick,
+            find_peers(chosen),
+            " ".join(["python -m benchmarks", *arguments]),
+            bar,
+            print,
+        )
     print(f"\nWritten to {out / FOLDER}")
 
 

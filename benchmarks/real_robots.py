@@ -25,13 +25,13 @@ if __name__ == "__main__":
 
 import numpy as np
 
+from crisp_ik_ros.cli_progress import progress_bars
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.point_folder import PAIR, read_point_folder
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.terminal import progress_bar
 
 # Between the points hole_0 and hole_1 of one location [m].
 DISTANCE = 0.05
@@ -134,16 +134,16 @@ def run(
         raise InvalidInputError("train", f"{len(locations)} location(s), none left to test on", "at least one more")
     test: Scatters = {}
     warnings: dict[str, list[str]] = {}
-    bar = progress_bar("Learning", quiet)
-    for k, held in enumerate(splits):
-        try:
-            model = LearnedKinematics(robot).fit(dataset.without_locations(held))
-        except DatasetError as error:
-            raise DatasetError(f"without {', '.join(held)}: {error}") from error
-        test |= scatters(model, dataset.select_locations(held))
-        warnings[", ".join(held)] = list(model.warnings_)
-        if bar is not None:
-            bar(k + 1, len(splits))
+    with progress_bars(quiet) as begin:
+        tell = begin("learning")
+        for k, held in enumerate(splits):
+            try:
+                model = LearnedKinematics(robot).fit(dataset.without_locations(held))
+            except DatasetError as error:
+                raise DatasetError(f"without {', '.join(held)}: {error}") from error
+            test |= scatters(model, dataset.select_locations(held))
+            warnings[", ".join(held)] = list(model.warnings_)
+            tell(k + 1, len(splits))
     return {
         "nominal": scatters(robot, dataset),
         "test": dict(sorted(test.items())),

@@ -1,28 +1,40 @@
 """Inverse kinematics that learns from data what is wrong with a robot's model (CRiSP), for ROS 2."""
 
-from pathlib import Path
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from crisp_ik_ros.early_end import end_quietly
 
 # Before all that takes its time to be imported.
 end_quietly()
 
-# ruff: noqa: E402
-from crisp_ik_ros.compilation_cache import use_cache
+if TYPE_CHECKING:
+    from crisp_ik_ros.datasets.dataset import Dataset
+    from crisp_ik_ros.errors import CrispIKError
+    from crisp_ik_ros.estimators.crisp import CRiSP
+    from crisp_ik_ros.estimators.identification.priors import Priors
+    from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+    from crisp_ik_ros.estimators.model_based import ModelBasedIK
+    from crisp_ik_ros.estimators.model_file import load_model
+    from crisp_ik_ros.robots.robot_model import RobotModel
+    from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
 
-# Before any module with compiled functions is imported.
-use_cache(Path(__file__).resolve().parent)
-
-from crisp_ik_ros.datasets.dataset import Dataset
-from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.estimators.crisp import CRiSP
-from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
-from crisp_ik_ros.estimators.model_based import ModelBasedIK
-from crisp_ik_ros.estimators.model_file import load_model
-from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
-
+# Imported when they are asked for: a second and a half, which `crisp-ik --help` and a shell that completes do without.
+_MODULES = {
+    "CRiSP": "estimators.crisp",
+    "CrispIKError": "errors",
+    "Dataset": "datasets.dataset",
+    "IKResult": "solvers.result",
+    "LearnedKinematics": "estimators.learned_kinematics",
+    "ModelBasedIK": "estimators.model_based",
+    "PathResult": "solvers.result",
+    "Priors": "estimators.identification.priors",
+    "RobotModel": "robots.robot_model",
+    "Status": "solvers.result",
+    "load_model": "estimators.model_file",
+}
 __all__ = [
     "CRiSP",
     "CrispIKError",
@@ -37,3 +49,14 @@ __all__ = [
     "load_model",
 ]
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,217 +1,71 @@
-"""The ``crisp-ik`` command: sample, inspect, train, evaluate, ik, sim, demo, bench."""
+"""The ``crisp-ik`` command. Its commands stand in ``cli_*.py``, and import what they need when they are called."""
 
 from __future__ import annotations
 
-import json
 import sys
-from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
-from crisp_ik_ros import cli_training, commands, planning_cli
-from crisp_ik_ros.cli_options import BaseLink, BiasSeed, JointBias, Json, LinkBias, LogLevel, LossName, Robot, TipLink
-from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.terminal import progress_bar, show
+import crisp_ik_ros
+from crisp_ik_ros import cli_data, cli_paper, cli_simulation, cli_solving, cli_training, planning_cli
+from crisp_ik_ros.cli_help import add_command, option
+from crisp_ik_ros.cli_outcome import PROGRAM, run
+
+START, ROBOT, PAPER = "Start here", "Your robot, in the order of use", "The paper and this machine"
 
 app = typer.Typer(
-    help="Inverse kinematics that learns from data what is wrong with a robot's model.\n\n"
-    "Start with: crisp-ik sample, crisp-ik train, crisp-ik evaluate; or see it all at once: crisp-ik demo.",
-    no_args_is_help=True,
+    epilog="Exit codes: 0 done; 1 it could not be done (no solution, wrong file); 2 wrong usage; 70 a fault in "
+    "crisp-ik; 130 Ctrl-C; 141 nobody reads the output.\n\n"
+    'With --json: one JSON object on stdout; an error is {"error": ..., "kind": ..., "exit_code": ...}. Progress and '
+    "messages go to stderr.\n\n"
+    "Names, files and choices complete with Tab after: crisp-ik --install-completion",
     pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-class RegionName(str, Enum):
-    """Regions to sample in, by name."""
-
-    demo = "demo"
-    torus = "torus"
-    workspace = "workspace"
-    box = "box"
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"{PROGRAM} {crisp_ik_ros.__version__}")
+        raise typer.Exit(0)
 
 
-Triple = tuple[float, float, float]
-
-
-@app.command()
-def sample(
-    output: Annotated[Path, typer.Argument(help="File to write: .npz, or .csv. With --preset: a folder.")],
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            help="One of the paper's datasets, whole: 'planar', 'panda-torus' or 'panda-box'. Files and sums."
-        ),
-    ] = None,
-    robot: Robot = "panda",
-    base_link: BaseLink = "",
-    tip_link: TipLink = "",
-    region: Annotated[
-        RegionName,
-        typer.Option(
-            help="Where the target poses lie. demo: a box around the demo's spiral and circle. torus: 1 cm around the "
-            "paper's circle. workspace: configurations uniform in the limits. box: --center and --size, tool down."
-        ),
-    ] = RegionName.demo,
-    center: Annotated[Triple, typer.Option(help="Centre of the box, base frame [m].")] = (0.0, 0.5, 0.05),
-    size: Annotated[Triple, typer.Option(help="Edges of the box [m].")] = (0.2, 0.2, 0.2),
-    count: Annotated[int, typer.Option(min=1, help="Number of samples.")] = 5000,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same file.")] = 0,
-    joint_bias_deg: JointBias = 0.0,
-    link_bias_mm: LinkBias = 0.0,
-    bias_seed: BiasSeed = -1,
-    as_json: Json = False,
+@app.callback(invoke_without_command=True)
+def crisp_ik(
+    context: typer.Context,
+    version: Annotated[
+        bool, option("--version", help="Print the version.", is_eager=True, callback=_show_version, metavar="")
+    ] = False,
+    debug: Annotated[
+        bool, option("--debug", help="Show the traceback of an error; also behind the command.", metavar="")
+    ] = False,
 ) -> None:
-    """Sample configurations and true tool poses of a simulated robot.
+    """Inverse kinematics that learns from data what is wrong with a robot's model.
 
-    The robot may be biased: then its poses are not what its URDF says, as with a real one.
+    'crisp-ik COMMAND --help' explains a command, with examples to paste.
     """
-    if preset is not None:
-        show(commands.sample_preset(preset, output, progress_bar(preset, as_json)), as_json)
-        return
-    summary = commands.sample_dataset(
-        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
-        commands.make_region(region.value, center, size),
-        count,
-        seed,
-        output,
-        progress_bar("sampling", as_json),
-    )
-    show(summary, as_json)
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), nl=False)
 
 
-app.command()(cli_training.train)
-app.command()(cli_training.evaluate)
-
-
-@app.command()
-def inspect(
-    data: Annotated[Path, typer.Argument(help="Samples: .npz, .csv, a rosbag2 recording or a folder of points.")],
-    robot: Robot = "panda",
-    base_link: BaseLink = "",
-    tip_link: TipLink = "",
-    picture: Annotated[Path | None, typer.Option(help="PNG to write: coverage and errors along the data.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Say what is in measured data, how well the URDF fits it, and what is wrong with it.
-
-    Degrees for radians, swapped joints, another frame or tool than the URDF's, outliers, joints that hold still: each
-    is named with what to do about it.
-    """
-    show(commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture), as_json)
-
-
-@app.command()
-def ik(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    position: Annotated[Triple, typer.Option(help="Target of the tip link, base frame [m].")],
-    rpy: Annotated[Triple, typer.Option(help="Roll, pitch, yaw about fixed axes [rad].")] = (np.pi, 0.0, 0.0),
-    seed: Annotated[str, typer.Option(help="Configuration to start from, comma separated [rad].")] = "",
-    timeout: Annotated[float, typer.Option(help="Seconds.")] = 0.05,
-    as_json: Json = False,
-) -> None:
-    """Solve one pose with a model file, without ROS. Exits with 1 when there is no solution."""
-    summary = commands.solve_pose(model, position, rpy, seed, timeout)
-    show(summary, as_json)
-    if not summary["success"]:
-        raise typer.Exit(1)
-
-
-@app.command()
-def sim(
-    trajectory: Annotated[str, typer.Option(help="'spiral', 'circle' or 'both'.")] = "both",
-    joint_bias_deg: JointBias = 0.0,
-    link_bias_mm: LinkBias = 0.0,
-    bias_seed: BiasSeed = -1,
-    model: Annotated[
-        str,
-        typer.Option(help="'auto': the shipped one, or trained first where the robot is biased; 'nominal'; a path."),
-    ] = "auto",
-    loss: Annotated[LossName, typer.Option(help="Loss of the model that 'auto' trains.")] = LossName.residual,
-    rate: Annotated[float, typer.Option(min=1.0, max=500.0, help="Targets a second.")] = 25.0,
-    gui: Annotated[bool, typer.Option(help="Show PyBullet's window.")] = False,
-    loop: Annotated[bool, typer.Option(help="Begin again after the last target, until Ctrl-C.")] = True,
-    exit_when_done: Annotated[bool, typer.Option(help="End after the last target (with --no-loop).")] = False,
-    report: Annotated[str, typer.Option(help="Path of a JSON file for all that was measured.")] = "",
-    security: Annotated[bool, typer.Option(help="Each node in its SROS2 enclave, see docs/security.md.")] = False,
-    log_level: LogLevel = "info",
-) -> None:
-    """Run simulator, service and follower, as 'ros2 launch crisp_ik panda_sim.launch.py' does, without ros2 launch."""
-    arguments = {
-        "trajectory": trajectory,
-        "joint_bias_deg": joint_bias_deg,
-        "link_bias_mm": link_bias_mm,
-        "bias_seed": bias_seed,
-        "model": model,
-        "loss": loss.value,
-        "rate": rate,
-        "gui": gui,
-        "loop": loop,
-        "exit_when_done": exit_when_done,
-        "report": report,
-        "security": security,
-        "log_level": log_level,
-    }
-    raise typer.Exit(commands.run_simulation(arguments))
-
-
-@app.command()
-def demo(
-    out: Annotated[Path, typer.Option(help="Folder for summary.json and the picture.")] = Path("out/demo"),
-    as_json: Json = False,
-    log_level: LogLevel = "info",
-) -> None:
-    """See it all: the Panda follows a spiral and a circle, with a true model and with one that is 1 degree off."""
-    from crisp_ik_ros.demo import run_demo
-
-    summary = run_demo(out, quiet=as_json, log_level=log_level)
-    if as_json:
-        print(json.dumps(summary))
-
-
-@app.command()
-def reproduce(
-    name: Annotated[
-        str, typer.Argument(help="table1, table2, figure2 to figure6, theorems, times (section 4.6), or all.")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for JSON, CSV and PNG.")] = Path("out/reproduce"),
-    quick: Annotated[bool, typer.Option(help="Fewer samples and points: minutes instead of hours.")] = False,
-    seed: Annotated[int, typer.Option(help="Seed of subsets, centers and random signs.")] = 0,
-    methods: Annotated[
-        str, typer.Option(help="Of table2, measure only these (a,b), and add them to the table in the folder.")
-    ] = "",
-    as_json: Json = False,
-) -> None:
-    """Measure a table or figure of the paper anew, with every method, beside the printed figures."""
-    from crisp_ik_ros.experiments.reproduce import reproduce as run
-
-    chosen = [method for method in methods.split(",") if method]
-    results, text = run(name, out, quick, seed, lambda label: progress_bar(label, as_json), chosen)
-    print(json.dumps(results) if as_json else f"{text}\nWritten to {out}")
-
-
-@app.command()
-def bench(
-    quick: Annotated[bool, typer.Option(help="Fewer repetitions.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Measure prediction and training times on this machine, all in one run."""
-    show(commands.run_benchmark(quick), as_json)
-
-
-app.command("plan-measurements")(planning_cli.plan_measurements)
+add_command(app, cli_simulation.demo, START, cli_simulation.DEMO_EXAMPLES)
+add_command(app, cli_simulation.sim, START, cli_simulation.SIM_EXAMPLES)
+add_command(app, cli_solving.ik, START, cli_solving.IK_EXAMPLES)
+add_command(app, planning_cli.plan_measurements, ROBOT, planning_cli.PLAN_EXAMPLES, "plan-measurements")
+add_command(app, cli_data.inspect, ROBOT, cli_data.INSPECT_EXAMPLES)
+add_command(app, cli_data.sample, ROBOT, cli_data.SAMPLE_EXAMPLES)
+add_command(app, cli_training.train, ROBOT, cli_training.TRAIN_EXAMPLES)
+add_command(app, cli_training.evaluate, ROBOT, cli_training.EVALUATE_EXAMPLES)
+add_command(app, cli_solving.describe, ROBOT, cli_solving.DESCRIBE_EXAMPLES)
+add_command(app, cli_paper.reproduce, PAPER, cli_paper.REPRODUCE_EXAMPLES)
+add_command(app, cli_paper.bench, PAPER, cli_paper.BENCH_EXAMPLES)
 
 
 def main() -> None:
-    """Run the command line; expected errors become one line and exit code 1."""
-    try:
-        app(standalone_mode=True)
-    except CrispIKError as error:
-        print(f"crisp-ik: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
+    """Run the command line and end the process with its exit code."""
+    raise SystemExit(run(app, sys.argv[1:]))
 
 
 if __name__ == "__main__":

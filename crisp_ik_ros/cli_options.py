@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from crisp_ik_ros.cli_completion import files, robots
+from crisp_ik_ros.cli_help import argument, option
+
+SIMULATED = "The simulated robot"
+WHICH_ROBOT = "Which robot"
+DATA_KINDS = "a .csv or .npz, a rosbag2 recording, or a folder of points (LOCATION/POINT.csv)"
+complete_data = files(".csv", ".npz", ".mcap", ".db3")
 
 
 class LossName(str, Enum):
@@ -16,15 +23,50 @@ class LossName(str, Enum):
     radians = "radians"
 
 
-Robot = Annotated[str, typer.Option(help="'panda', 'planar5', or the path of a URDF.")]
-BaseLink = Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")]
-TipLink = Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")]
-JointBias = Annotated[float, typer.Option(help="Offset of every joint of the simulated true robot [deg].")]
-LinkBias = Annotated[float, typer.Option(help="Offset of every link of the simulated true robot, each axis [mm].")]
-BiasSeed = Annotated[int, typer.Option(help="Seed of the random signs of the offsets; -1: all positive.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")]
-LogLevel = Annotated[str, typer.Option(help="What the nodes log: 'debug', 'info', 'warn', 'error' or 'fatal'.")]
+class LevelName(str, Enum):
+    """Levels of messages of the nodes, by name."""
+
+    debug = "debug"
+    info = "info"
+    warn = "warn"
+    error = "error"
+    fatal = "fatal"
+
+
+Triple = tuple[float, float, float]
+Robot = Annotated[
+    str,
+    option(
+        help="Name of a robot that ships (panda, planar5), or path of a URDF.",
+        panel=WHICH_ROBOT, metavar="NAME|URDF", complete=robots,
+    ),
+]  # fmt: skip
+BaseLink = Annotated[
+    str, option(help="First link of the chain; default: the URDF's root.", panel=WHICH_ROBOT, metavar="LINK")
+]
+TipLink = Annotated[
+    str, option(help="Last link of the chain; default: the URDF's only leaf.", panel=WHICH_ROBOT, metavar="LINK")
+]
+JointBias = Annotated[
+    float, option(help="How far every joint of the true robot is off [degrees].", panel=SIMULATED, metavar="DEGREES")
+]
+LinkBias = Annotated[
+    float, option(help="How far every link is off, along each axis [mm].", panel=SIMULATED, metavar="MM")
+]
+BiasSeed = Annotated[
+    int, option(help="Seed of the random signs of the offsets; -1: all positive.", panel=SIMULATED, metavar="N")
+]
+Json = Annotated[
+    bool, option("--json", help="Print one JSON object to stdout, and nothing else there; errors too.", metavar="")
+]
+LogLevel = Annotated[
+    LevelName,
+    option(help="Least level that the nodes log: debug, info, warn, error or fatal.", metavar="LEVEL"),
+]
+Model = Annotated[Path, argument("Model file (.npz).", files(".npz"), metavar="MODEL")]
 PointDistance = Annotated[
     float | None,
-    typer.Option("--distance", help="Folder of points: distance between hole_0 and hole_1 of each location [m]."),
+    option(
+        "--distance", help="Folder of points: distance between hole_0 and hole_1 of each location [m].", metavar="M"
+    ),
 ]

@@ -6,24 +6,41 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from crisp_ik_ros import commands
+from crisp_ik_ros.cli_completion import files
+from crisp_ik_ros.cli_help import argument, option
 from crisp_ik_ros.cli_options import (
+    DATA_KINDS,
     BaseLink,
     BiasSeed,
     JointBias,
     Json,
     LinkBias,
     LossName,
+    Model,
     PointDistance,
     Robot,
     TipLink,
+    complete_data,
 )
-from crisp_ik_ros.terminal import progress_bar, show
-from crisp_ik_ros.training.request import TrainingRequest
 
-DATA = "A .csv or .npz, a rosbag2 recording, or a folder of points (LOCATION/POINT.csv)."
+TRAIN_EXAMPLES = (
+    "# measured data of your own robot\n"
+    "crisp-ik train my_robot.npz --data measured.csv --robot my_robot.urdf \\\n"
+    "  --base-link base_link --tip-link tool0",
+    "# the device has its own frame, its marker is not the tip link; a page\n"
+    "crisp-ik train my_robot.npz --data measured.csv --robot my_robot.urdf \\\n"
+    "  --estimator learned_kinematics --frame unknown --tool unknown \\\n  --report report.html",
+    "# no data: a simulated Panda, one degree off\ncrisp-ik train model.npz --joint-bias-deg 1",
+)
+EVALUATE_EXAMPLES = (
+    "crisp-ik evaluate my_robot.npz held_out.csv",
+    "# for a script: how often poses are solved from nothing, 0 to 1\n"
+    "crisp-ik evaluate my_robot.npz held_out.csv --json \\\n  | jq '.\"solved without a seed\"'",
+)
+MEASURED = "What was measured"
+CRISP = "CRiSP (kernel regression) only"
+LARGE = "Many samples"
+WRITTEN = "What else is written"
 
 
 class KernelName(str, Enum):
@@ -65,61 +82,116 @@ class PlaceName(str, Enum):
 
 
 def train(
-    output: Annotated[Path, typer.Argument(help="Model file to write (.npz).")],
+    output: Annotated[Path, argument("Model file to write (.npz).", files(".npz"), metavar="MODEL")],
     data: Annotated[
-        Path | None, typer.Option(help=f"Samples. {DATA} Default: sample the demo region in PyBullet.")
+        Path | None,
+        option(
+            help=f"Samples: {DATA_KINDS}. Default: drawn from the simulated robot around the demo's paths.",
+            metavar="DATA", complete=complete_data,
+        ),
     ] = None,
+    estimator: Annotated[
+        EstimatorName,
+        option(
+            help="crisp: kernel regression on full poses, near the data. learned_kinematics: identifies the arm's "
+            "errors, from any data, and extrapolates. auto: crisp for full poses, else learned_kinematics; also where "
+            "frame, tool, report or corrected URDF ask for it.",
+            metavar="NAME",
+        ),
+    ] = EstimatorName.auto,
+    seed: Annotated[int, option(help="Seed of samples, splits and centers.", metavar="N")] = 0,
+    as_json: Json = False,
     robot: Robot = "panda",
     base_link: BaseLink = "",
     tip_link: TipLink = "",
-    estimator: Annotated[
-        EstimatorName,
-        typer.Option(
-            help="crisp: kernel regression on full poses, near the data. learned_kinematics: identifies the arm's "
-            "errors, from any data, and extrapolates. auto: crisp for full poses, else learned_kinematics; also where "
-            "frame, tool, report or corrected URDF ask for it."
-        ),
-    ] = EstimatorName.auto,
     frame: Annotated[
-        PlaceName, typer.Option(help="Whether measurements are in the base frame; else the frame is found too.")
+        PlaceName,
+        option(
+            help="known: measurements are in the base frame; unknown: the frame is found too.",
+            panel=MEASURED, metavar="WHETHER",
+        ),
     ] = PlaceName.known,
     tool: Annotated[
         PlaceName,
-        typer.Option(help="Whether the tip link is what was measured; else where the marker sits is found too."),
+        option(
+            help="known: the tip link is what was measured; unknown: where the marker sits is found too.",
+            panel=MEASURED, metavar="WHETHER",
+        ),
     ] = PlaceName.known,
     distance: PointDistance = None,
-    report: Annotated[Path | None, typer.Option(help="Page with pictures to write (.html).")] = None,
-    corrected_urdf: Annotated[
-        Path | None, typer.Option(help="URDF to write, with the geometry that was identified.")
+    report: Annotated[
+        Path | None,
+        option(help="Page with pictures (.html).", panel=WRITTEN, metavar="FILE", complete=files(".html")),
     ] = None,
-    loss: Annotated[LossName, typer.Option(help="What the estimator compares.")] = LossName.residual,
-    kernel: Annotated[KernelName, typer.Option(help="Its length scales are chosen on held-out samples.")] = (
-        KernelName.gaussian
-    ),
-    penalty: Annotated[float | None, typer.Option(help="Default: chosen on held-out samples.")] = None,
-    centers: Annotated[int, typer.Option(min=0, help="Nystrom centers; 0: exact regression on all samples.")] = 2000,
+    corrected_urdf: Annotated[
+        Path | None,
+        option(
+            help="URDF with the geometry that was identified.", panel=WRITTEN, metavar="URDF", complete=files(".urdf")
+        ),
+    ] = None,
+    loss: Annotated[
+        LossName,
+        option(
+            help="What is compared: residual (errors of the model), forward_kinematics or radians (the paper's).",
+            panel=CRISP, metavar="NAME",
+        ),
+    ] = LossName.residual,
+    kernel: Annotated[
+        KernelName,
+        option(
+            help="gaussian, laplacian or linear; its length scales are chosen on held-out samples.",
+            panel=CRISP, metavar="NAME",
+        ),
+    ] = KernelName.gaussian,
+    penalty: Annotated[
+        float | None, option(help="Default: chosen on held-out samples.", panel=CRISP, metavar="X")
+    ] = None,
+    centers: Annotated[
+        int,
+        option(min=0, help="Nystrom centers; 0: exact regression on all samples.", panel=CRISP, metavar="N"),
+    ] = 2000,
     center_selection: Annotated[
         CenterSelectionName,
-        typer.Option(help="Centers by chance, spread out, or where samples matter most (ridge leverage scores)."),
+        option(
+            help="uniform: by chance; kmeans++: spread out; leverage: where samples matter most.",
+            panel=CRISP, metavar="NAME",
+        ),
     ] = CenterSelectionName.uniform,
     validation: Annotated[
-        ValidationName, typer.Option(help="Samples that length scales and penalty are judged on.")
+        ValidationName,
+        option(
+            help="What length scales and penalty are judged on: held_out samples, or leave_one_out (few samples).",
+            panel=CRISP, metavar="NAME",
+        ),
     ] = ValidationName.held_out,
-    memory_map: Annotated[bool, typer.Option(help="Leave the numbers of a large --data .npz in the file.")] = False,
+    memory_map: Annotated[
+        bool,
+        option("--memory-map", help="Leave the numbers of a large --data .npz in the file.", panel=LARGE, metavar=""),
+    ] = False,
     scheduler: Annotated[
-        str | None, typer.Option(help="Address of a Dask scheduler: its cluster sums over the samples (extra 'dask').")
+        str | None,
+        option(
+            help="Address of a Dask scheduler, whose cluster sums over the samples (extra 'dask').",
+            panel=LARGE, metavar="tcp://HOST:PORT",
+        ),
     ] = None,
-    count: Annotated[int, typer.Option(min=8, help="Samples to draw where no --data is given.")] = 5000,
-    seed: Annotated[int, typer.Option(help="Seed of samples, splits and centers.")] = 0,
+    count: Annotated[
+        int, option(min=8, help="Samples to draw where no --data is given.", panel="The simulated robot", metavar="N")
+    ] = 5000,
     joint_bias_deg: JointBias = 0.0,
     link_bias_mm: LinkBias = 0.0,
     bias_seed: BiasSeed = -1,
-    as_json: Json = False,
-) -> None:
-    """Train a model from samples and save it for the ik_service node.
+) -> None:  # fmt: skip
+    """Learn a model from samples and save it.
 
-    Measured data of your own robot: crisp-ik train model.npz --data measured.csv --robot my_robot.urdf
+    The file is what 'ros2 run crisp_ik ik_service --ros-args -p model:=FILE' serves, what 'crisp-ik ik' and load_model
+    read. 'crisp-ik evaluate' says how good it is on samples that it has not seen.
     """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.cli_progress import progress_bars
+    from crisp_ik_ros.terminal import show
+    from crisp_ik_ros.training.request import TrainingRequest
+
     request = TrainingRequest(
         output,
         estimator.value,
@@ -136,23 +208,36 @@ def train(
         report,
         corrected_urdf,
     )
-    summary = commands.train_model(
-        commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
-        request,
-        data,
-        distance,
-        count,
-        lambda label: progress_bar(label, as_json),
-        memory_map,
-    )
+    with progress_bars(as_json) as bar:
+        summary = commands.train_model(
+            commands.SimulatedRobot(robot, base_link, tip_link, joint_bias_deg, link_bias_mm, bias_seed),
+            request,
+            data,
+            distance,
+            count,
+            bar,
+            memory_map,
+        )
     show(summary, as_json)
 
 
 def evaluate(
-    model: Annotated[Path, typer.Argument(help="Model file.")],
-    data: Annotated[Path, typer.Argument(help=f"Samples that the model was not trained on. {DATA}")],
+    model: Model,
+    data: Annotated[
+        Path, argument(f"Samples that the model was not trained on: {DATA_KINDS}.", complete_data, metavar="DATA")
+    ],
     distance: PointDistance = None,
     as_json: Json = False,
 ) -> None:
-    """Compare a model with the plain URDF on samples: how far each misplaces the tool."""
-    show(commands.evaluate_model(model, data, distance), as_json)
+    """Compare a model with the plain URDF, on samples.
+
+    How far each misplaces the tool [mm, mrad], and how often and how fast poses are solved from nothing.
+    """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.cli_progress import progress_bars
+    from crisp_ik_ros.terminal import show
+
+    with progress_bars(as_json) as bar:
+        bar("evaluating")
+        summary = commands.evaluate_model(model, data, distance)
+    show(summary, as_json)

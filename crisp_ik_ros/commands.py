@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +21,7 @@ from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
-from crisp_ik_ros.metrics import Summary
+from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.evaluation import evaluate
@@ -126,13 +129,20 @@ def train_model(
     source = {"data": data.name} if data is not None else {"seed": request.seed, "simulated": asdict(robot)}
     request = replace(request, urdf=find_urdf(robot.robot))
     return train(
-        request, model, gather, {"source": source, "sampled": data is None}, bar, count=count if data is None else None
+        request, model, gather, {"source": source, "sampled": data is None}, bar, bar, count if data is None else None
     ).summary()
 
 
 def evaluate_model(model: Path, data: Path, distance: float | None = None) -> dict[str, Any]:
     """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved."""
     return evaluate(load_model(model), data, distance)
+
+
+def describe_model(model: Path) -> dict[str, Any]:
+    """What is in a model file."""
+    from crisp_ik_ros.training.description import describe_model as describe
+
+    return describe(model)
 
 
 def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
@@ -183,18 +193,57 @@ def solve_pose(
     }
 
 
-def run_benchmark(quick: bool) -> dict[str, Any]:
+def run_benchmark(quick: bool, bar: Callable[[str], Progress]) -> dict[str, Any]:
     """Prediction times on this machine."""
     from crisp_ik_ros.experiments.speed import run_speed
 
-    return run_speed(quick)
+    # Nothing moves on the screen while times are taken: the bar ends with the samples.
+    return run_speed(quick, progress=bar("sampling"))
 
 
-def run_simulation(arguments: dict[str, Any]) -> int:
+def summarise_simulation(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Run the system as ``run_simulation`` does, its nodes writing to stderr, and sum up what the follower reports."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(arguments["report"] or Path(folder) / "report.json").expanduser()
+        before = report.stat().st_mtime_ns if report.exists() else None
+        code = run_simulation({**arguments, "report": str(report)}, sys.stderr)
+        written = report.exists() and report.stat().st_mtime_ns != before
+        content: dict[str, Any] = json.loads(report.read_text()) if written else {"complete": False, "runs": []}
+    return {
+        "exit_code": code,
+        "complete": content["complete"],
+        "runs": [_followed(run) for run in content["runs"]],
+        "report": str(report) if written and arguments["report"] else None,
+    }
+
+
+def _followed(run: dict[str, Any]) -> dict[str, Any]:
+    """Sum up one trajectory of a follower's report; errors are of the simulated arm's tool, while it moves."""
+    known = [i for i, pose in enumerate(run["measured"]) if pose is not None]
+    summary: dict[str, Any] = {
+        "trajectory": run["trajectory"],
+        "targets": len(run["targets"]),
+        "answered": len([configuration for configuration in run["configurations"] if configuration is not None]),
+        "halts": run["halts"],
+    }
+    if known:
+        targets, measured = (np.array([run[name][i] for i in known]) for name in ("targets", "measured"))
+        position, orientation = tool_errors(targets, measured)
+        summary["position [mm]"] = asdict(Summary.of(position, 1e3))
+        summary["orientation [mrad]"] = asdict(Summary.of(orientation, 1e3))
+    if run["latencies"]:
+        summary["latency [ms]"] = {
+            name: 1e3 * float(np.percentile(run["latencies"], share)) for name, share in (("median", 50), ("p99", 99))
+        }
+    return summary
+
+
+def run_simulation(arguments: dict[str, Any], output: IO | None = None) -> int:
     """Run the launch file's system with these arguments, without a display; return its exit code."""
     try:
         from crisp_ik_ros.nodes.runner import run_system
         from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
     except ImportError as error:
         raise MissingDependencyError(f"no ROS 2 in this shell ({error}); run: make setup && . ./env.sh") from error
-    return run_system(panda_sim_system(SystemArguments(**arguments, rviz=False, robot_state_publisher=False)))
+    specs = panda_sim_system(SystemArguments(**arguments, rviz=False, robot_state_publisher=False))
+    return run_system(specs, output=output)

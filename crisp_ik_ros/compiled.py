@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from numba import njit
+
+from crisp_ik_ros.compilation_cache import use_cache
+
+# Before the first compiled function is defined.
+use_cache(Path(__file__).resolve().parent)
 
 _njit: Any = njit
 

@@ -6,11 +6,19 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from crisp_ik_ros.cli_completion import files, robots
+from crisp_ik_ros.cli_help import argument, option
+from crisp_ik_ros.cli_options import DATA_KINDS, BaseLink, Json, TipLink, complete_data
 
-from crisp_ik_ros.experiments.measurement_planning import PlanRequest, run_plan
-from crisp_ik_ros.terminal import progress_bar, show
-
+PLAN_EXAMPLES = (
+    "# where to measure an arm that nobody has measured yet\n"
+    "crisp-ik plan-measurements plan.csv --robot my_robot.urdf \\\n  --base-link base_link --tip-link tool0",
+    "# 20 more, where the tracker sees the tool, above a table\n"
+    "crisp-ik plan-measurements more.csv --count 20 --data measured.csv \\\n"
+    "  --floor 0.02 --box 0.2 -0.5 0.0 0.8 0.5 0.8",
+)
+ALLOWED = "What the arm may do there"
+MEASURED = "What will be measured, and what was"
 Corners = tuple[float, float, float, float, float, float]
 
 
@@ -36,41 +44,91 @@ class KnownName(str, Enum):
 
 
 def plan_measurements(
-    output: Annotated[Path, typer.Argument(help="File to write (.csv): a configuration a row [rad or m].")],
-    count: Annotated[int, typer.Option(min=1, help="Number of measurements.")] = 60,
-    robot: Annotated[
-        str, typer.Option(help="'panda' (default), 'planar5', or the path of a URDF. With --model: its URDF.")
-    ] = "",
-    base_link: Annotated[str, typer.Option(help="First link of the chain; default: the URDF's root.")] = "",
-    tip_link: Annotated[str, typer.Option(help="Last link of the chain; default: the URDF's only leaf.")] = "",
-    model: Annotated[Path | None, typer.Option(help="LearnedKinematics model to go on from; with --data.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="What has been measured already; with --model: what that was fitted to.")
-    ] = None,
-    kind: Annotated[KindName, typer.Option(help="What will be measured of the tool.")] = KindName.poses,
-    frame: Annotated[KnownName, typer.Option(help="Whether measurements are in the base frame.")] = KnownName.known,
-    tool: Annotated[KnownName, typer.Option(help="Whether what is measured is the tip link.")] = KnownName.known,
-    floor: Annotated[float | None, typer.Option(help="Height that the arm stays above, base frame [m].")] = None,
-    box: Annotated[
-        Corners | None,
-        typer.Option(help="Lowest and highest corner of where the tracker sees the tip, base frame [m]."),
-    ] = None,
-    clearance: Annotated[float, typer.Option(min=0.0, help="Links keep this far from each other [m].")] = 0.02,
-    margin: Annotated[float, typer.Option(min=0.0, help="Distance from the limits, share of a joint's range.")] = 0.02,
-    candidates: Annotated[int, typer.Option(min=1, help="Random configurations to choose from.")] = 3000,
+    output: Annotated[
+        Path,
+        argument("File to write (.csv): a configuration a row [rad or m].", files(".csv"), metavar="FILE"),
+    ],
+    count: Annotated[int, option(min=1, help="Number of measurements.", metavar="N")] = 60,
     criterion: Annotated[
         CriterionName,
-        typer.Option(help="predictive: the tool's error in the workspace. information: parameters (D-optimal)."),
+        option(
+            help="predictive: the tool's error in the workspace. information: parameters (D-optimal).", metavar="NAME"
+        ),
     ] = CriterionName.predictive,
-    picture: Annotated[Path | None, typer.Option(help="PNG: expected error against number of measurements.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the candidates.")] = 0,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object to stdout, and nothing else there.")
-    ] = False,
-) -> None:
-    """Choose the configurations whose measurements tell most: in reach, within limits, free of self-collision."""
+    picture: Annotated[
+        Path | None,
+        option(
+            help="PNG: expected error against number of measurements.", metavar="PNG", complete=files(".png")
+        ),
+    ] = None,
+    candidates: Annotated[int, option(min=1, help="Random configurations to choose from.", metavar="N")] = 3000,
+    seed: Annotated[int, option(min=0, help="Seed of the candidates.", metavar="N")] = 0,
+    as_json: Json = False,
+    robot: Annotated[
+        str,
+        option(
+            help="Name of a robot that ships (panda is the default), or path of a URDF. With --model: its URDF.",
+            panel="Which robot", metavar="NAME|URDF", complete=robots,
+        ),
+    ] = "",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    kind: Annotated[
+        KindName, option(help="poses, or positions only, of the tool.", panel=MEASURED, metavar="WHAT")
+    ] = KindName.poses,
+    frame: Annotated[
+        KnownName,
+        option(help="known: measurements are in the base frame; or unknown.", panel=MEASURED, metavar="WHETHER"),
+    ] = KnownName.known,
+    tool: Annotated[
+        KnownName,
+        option(help="known: the tip link is what is measured; or unknown.", panel=MEASURED, metavar="WHETHER"),
+    ] = KnownName.known,
+    data: Annotated[
+        Path | None,
+        option(
+            help=f"What has been measured already, {DATA_KINDS}; with --model: what that was fitted to.",
+            panel=MEASURED, metavar="DATA", complete=complete_data,
+        ),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        option(
+            help="LearnedKinematics model to go on from; with --data.",
+            panel=MEASURED, metavar="MODEL", complete=files(".npz"),
+        ),
+    ] = None,
+    floor: Annotated[
+        float | None, option(help="Height that the arm stays above, base frame [m].", panel=ALLOWED, metavar="M")
+    ] = None,
+    box: Annotated[
+        Corners | None,
+        option(
+            help="Lowest and highest corner of where the tracker sees the tip, base frame [m].",
+            panel=ALLOWED, metavar="X Y Z X Y Z",
+        ),
+    ] = None,
+    clearance: Annotated[
+        float, option(min=0.0, help="Links keep this far from each other [m].", panel=ALLOWED, metavar="M")
+    ] = 0.02,
+    margin: Annotated[
+        float,
+        option(min=0.0, help="Distance from the limits, share of a joint's range.", panel=ALLOWED, metavar="SHARE"),
+    ] = 0.02,
+) -> None:  # fmt: skip
+    """Choose where measuring tells most.
+
+    Configurations in reach, within limits, free of self-collision, and what error of the tool is to be expected after
+    so many of them.
+    """
+    from crisp_ik_ros.cli_progress import progress_bars
+    from crisp_ik_ros.experiments.measurement_planning import PlanRequest, run_plan
+    from crisp_ik_ros.terminal import show
+
     request = PlanRequest(
         count, robot, base_link, tip_link, model, data, kind.value, frame.value, tool.value, box, floor, clearance,
         margin, candidates, criterion.value, seed,
     )  # fmt: skip
-    show(run_plan(request, output, picture, lambda label: progress_bar(label, as_json)), as_json)
+    with progress_bars(as_json) as bar:
+        summary = run_plan(request, output, picture, bar)
+    show(summary, as_json)

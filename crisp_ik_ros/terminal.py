@@ -1,52 +1,48 @@
-"""What the command line shows: progress bars and summaries."""
+"""What the command line shows: summaries, for people and for machines."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-import sys
+import math
+import shutil
 import textwrap
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
-# Longer lines are broken, and longer tables cut.
-WIDTH, ROWS = 100, 24
+# Lines are broken there also on wider terminals; tables with more rows are cut.
+WIDEST, ROWS = 120, 24
 
 
-def progress_bar(label: str, quiet: bool) -> Callable[[int, int], None]:
-    """Progress callback with a bar and the time left on stderr."""
-    bar = tqdm(desc=label, unit="", leave=False, disable=quiet or None, file=sys.stderr)
+def width() -> int:
+    """Columns that lines may take: the terminal's, up to what can be read; 80 where there is none."""
+    return min(shutil.get_terminal_size((80, 24)).columns, WIDEST)
 
-    def progress(done: int, total: int) -> None:
-        bar.total = total
-        bar.update(done - bar.n)
-        if done >= total:
-            bar.close()
 
-    return progress
+def print_json(value: Any) -> None:
+    """Print a value as one JSON object; what is no finite number is null."""
+    print(json.dumps(_plain(value), allow_nan=False))
 
 
 def show(summary: dict[str, Any], as_json: bool) -> None:
     """Print a summary, for people or as one JSON object; what is under "warnings" and "notes" a line each."""
     if as_json:
-        print(json.dumps(summary, default=_plain))
+        print_json(summary)
         return
     summary = dict(summary)
     for warning in summary.pop("warnings", ()):
         print(_wrapped("Warning: ", warning))
     notes = summary.pop("notes", ())
     # Tables and lists of findings stand by themselves, below their names.
-    width = max((len(name) for name, value in summary.items() if not _is_block(value)), default=0)
+    longest = max((len(name) for name, value in summary.items() if not _is_block(value)), default=0)
     for name, value in summary.items():
         if _is_table(value):
             print("\n".join([name, *_table(value)]))
         elif _is_block(value):
             print("\n".join([name, *(line for one in value for line in _paragraph(one))]))
         else:
-            print(_wrapped(f"{name:<{width}}  ", _text(value)))
+            print(_wrapped(f"{name:<{longest}}  ", _text(value)))
     for note in notes:
         print(_wrapped("Note: ", note))
 
@@ -68,9 +64,22 @@ def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
     lines = [header, *([name, *(_cell(cell) for cell in row.values())] for name, row in rows.items())]
     lines[1 + ROWS :] = [[f"... {len(lines) - 1 - ROWS} more", *[""] * (len(header) - 1)]] * (len(lines) > 1 + ROWS)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [line for chosen in _side_by_side(widths) for line in _columns(lines, widths, chosen)]
+
+
+def _side_by_side(widths: list[int]) -> list[list[int]]:
+    """Columns that stand beside the first of a table: all, or where they do not fit, several times some."""
+    parts: list[list[int]] = [[0]]
+    for i, size in enumerate(widths[1:], 1):
+        if len(parts[-1]) > 1 and 2 + sum(widths[j] + 2 for j in parts[-1]) + size > width():
+            parts.append([0])
+        parts[-1].append(i)
+    return parts
+
+
+def _columns(lines: list[list[str]], widths: list[int], chosen: list[int]) -> list[str]:
     return [
-        "  " + "  ".join(f"{cell:{'<' if i == 0 else '>'}{widths[i]}}" for i, cell in enumerate(line)).rstrip()
-        for line in lines
+        "  " + "  ".join(f"{line[i]:{'<' if i == 0 else '>'}{widths[i]}}" for i in chosen).rstrip() for line in lines
     ]
 
 
@@ -86,10 +95,11 @@ def _paragraph(finding: dict[str, Any]) -> list[str]:
 
 
 def _wrapped(begin: str, text: str) -> str:
-    if len(begin) + len(text) <= WIDTH:
+    columns = width()
+    if len(begin) + len(text) <= columns:
         return begin + text
-    indent = " " * min(len(begin) if begin.strip() else len(begin) + 2, WIDTH // 2)
-    return textwrap.fill(text, WIDTH, initial_indent=begin, subsequent_indent=indent, break_long_words=False)
+    indent = " " * min(len(begin) if begin.strip() else len(begin) + 2, columns // 2)
+    return textwrap.fill(text, columns, initial_indent=begin, subsequent_indent=indent, break_long_words=False)
 
 
 def _text(value: Any) -> str:
@@ -105,6 +115,15 @@ def _text(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as what JSON knows."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else str(value)
+        value = dataclasses.asdict(value)
+    if isinstance(value, (np.ndarray, np.generic)):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

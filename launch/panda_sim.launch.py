@@ -8,9 +8,11 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 
 from launch.actions import DeclareLaunchArgument, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.event_handlers import OnProcessExit
+from launch.logging import get_logger
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
@@ -29,6 +31,7 @@ def generate_launch_description():
 
 
 def _nodes(context):
+    _warn_of_misspelt_names(context)
     texts = {name: LaunchConfiguration(name).perform(context) for name in NAMES}
     specs = panda_sim_system(SystemArguments.parse(texts))
     actions = {spec.name: _action(spec) for spec in specs}
@@ -38,6 +41,14 @@ def _nodes(context):
             then = _when_ended_well(spec.after, actions[spec.name])
             start.append(RegisterEventHandler(OnProcessExit(target_action=actions[spec.after], on_exit=then)))
     return start + [actions[spec.name] for spec in specs if not spec.after]
+
+
+def _warn_of_misspelt_names(context):
+    # launch passes over what no file has declared; a file that includes this one may have arguments of its own.
+    for name in context.launch_configurations:
+        nearest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.75)
+        if nearest and name not in NAMES:
+            get_logger("panda_sim").warning(f"there is no argument '{name}'; '{nearest[0]}' is the nearest there is")
 
 
 def _action(spec: NodeSpec) -> Node:

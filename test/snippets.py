@@ -1,4 +1,4 @@
-"""The blocks of shell and Python in README and docs, what a comment before each says is to be done with it, and doing it.
+"""The blocks of shell and Python in README and docs, what is to be done with each, and doing it.
 
     python test/snippets.py docs/guide.md      runs a page's blocks and writes their outputs anew
 

@@ -37,7 +37,15 @@ LAYERS = {
     "nodes": 5,
     "commands": 6,
     "cli": 6,
+    "cli_completion": 6,
+    "cli_data": 6,
+    "cli_help": 6,
     "cli_options": 6,
+    "cli_outcome": 6,
+    "cli_paper": 6,
+    "cli_progress": 6,
+    "cli_simulation": 6,
+    "cli_solving": 6,
     "cli_training": 6,
     "planning_cli": 6,
     "terminal": 6,
@@ -172,8 +180,8 @@ def test_heavy_libraries_are_imported_in_one_file_at_most(library):
     "library", ["pybullet", "pybullet_data", "sklearn", "viser", "rosbags", "yourdfpy", "matplotlib", "distributed"]
 )
 def test_serving_does_not_import(library):
-    # What is imported at once by the package itself, and so by everyone who serves a model.
-    reached, waiting = set(), [PACKAGE]
+    # What is imported at once by all that the package gathers, and so by everyone who serves a model.
+    reached, waiting = set(), [PACKAGE, *(name for name, _ in INNER[PACKAGE])]
     while waiting:
         module = waiting.pop()
         reached.add(module)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from crisp_ik_ros import Dataset, RobotModel
 from crisp_ik_ros.cli import app
 from crisp_ik_ros.errors import DatasetError
-from crisp_ik_ros.terminal import WIDTH, show
+from crisp_ik_ros.terminal import show, width
 
 
 def run(*arguments):
@@ -54,7 +54,7 @@ def test_text_names_joints_and_findings_within_the_width(file):
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     # The path of a file may be as long as it is.
-    assert max(len(line) for line in lines if not line.startswith("file")) <= WIDTH
+    assert max(len(line) for line in lines if not line.startswith("file")) <= width()
     assert any(line.startswith("  panda_joint7") for line in lines)
     assert "outliers: 1 sample of 60" in result.stdout
     assert "nominal [mm]" in result.stdout
@@ -138,7 +138,7 @@ def test_long_lines_are_broken_between_words(capsys):
         as_json=False,
     )
     text = capsys.readouterr().out
-    assert max(map(len, text.splitlines())) <= WIDTH
+    assert max(map(len, text.splitlines())) <= width()
     assert text.split() == [
         "short", "1", "list", *(f"{word}," for word in words[:-1]), words[-1], "found", "fault:", "Word0", *words[1:-1],
         f"{words[-1]}.",

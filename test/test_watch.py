@@ -9,8 +9,11 @@ import pytest
 
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.nodes.follower_health import FollowerHealth
 from crisp_ik_ros.nodes.following import Following
 from crisp_ik_ros.nodes.guard import Conditioning, SingularityError, check_command, check_solution
+from crisp_ik_ros.nodes.health import Level
+from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.targets import ErrorCode
 from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
@@ -147,3 +150,51 @@ def test_targets_without_a_solution_are_left_out_and_their_time_is_kept(panda):
     assert route.path.end == pytest.approx(0.4) and run.failures == 2
     route.note_passed(None, 0)
     assert run.configurations == [] and run.codes.count(ErrorCode.SUCCESS) == 3
+
+
+# -- what the follower says of itself ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told():
+    watch = Watch(0.1)
+    hear(watch, 10.0)
+    return FollowerHealth(watch)
+
+
+def test_before_anything_was_heard_there_is_no_path_and_no_age():
+    health = FollowerHealth(Watch(0.1)).health(Phase.WAITING, None, 1.0)
+    assert health.level is Level.OK and health.message == Phase.WAITING.value
+    assert {value for key, value in health.values.items() if key.startswith("age of")} == {"never heard"}
+    assert "path" not in health.values
+
+
+def test_on_the_way_it_tells_how_far_it_is_and_how_old_what_it_hears_is(told):
+    run = Following("circle", circle(points=20), halts=2, slow_downs=3)
+    run.answered(ErrorCode.SUCCESS, "", 0.001, 1.0, "learned")
+    run.answered(ErrorCode.NO_IK_SOLUTION, "out of reach", 0.001, 0.0, "")
+    run.commanded(np.zeros(7), 1.0)
+    health = told.health(Phase.FOLLOWING, run, 10.25)
+    assert health.level is Level.OK and health.message == "following; circle, 1 of 20 targets done"
+    assert health.values["targets without a solution"] == 1
+    assert (health.values["halts on this path"], health.values["slow-downs on this path"]) == (2, 3)
+    assert health.values["age of the service [s]"] == health.values["age of the joint states [s]"] == "0.250"
+
+
+def test_an_arm_that_is_held_is_a_warning_with_the_reason_until_it_goes_on(told):
+    told.halted = "nothing heard of the service"
+    health = told.health(Phase.HELD, None, 10.0)
+    assert health.level is Level.WARN and health.message == "halted: nothing heard of the service"
+    health = told.health(Phase.FOLLOWING, None, 10.0)
+    assert health.level is Level.OK and health.values["last halted because"] == "nothing heard of the service"
+
+
+def test_a_refusal_is_an_error_until_another_motion_begins_and_is_kept_in_mind(told):
+    told.refusal = "a step of 0.5"
+    for phase in (Phase.STOPPING, Phase.IDLE):
+        health = told.health(phase, None, 10.0)
+        assert health.level is Level.ERROR and health.message == "stopped: a step of 0.5"
+    told.refusal = ""
+    for phase in (Phase.FOLLOWING, Phase.IDLE):
+        health = told.health(phase, None, 10.0)
+        assert health.level is Level.OK and health.values["last refusal"] == "a step of 0.5"

@@ -28,6 +28,9 @@ from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
 
+# Share of the time of a fit that choosing hyperparameters takes, roughly [%].
+CHOOSING = 70
+
 
 class CRiSP(InverseKinematics):
     """CRiSP estimator (Marconi, Camoriano, Rosasco, Ciliberto, RA-L 2021), collapsed (DESIGN, section 2).
@@ -125,7 +128,7 @@ class CRiSP(InverseKinematics):
             At least two samples; its joints may be in another order than the robot's. A memory-mapped one is read in
             chunks by Nystrom regression, however large it is.
         progress : callable, optional
-            Called as progress(done, total) while hyperparameters are chosen.
+            Called as progress(done, total).
 
         Raises
         ------
@@ -136,6 +139,11 @@ class CRiSP(InverseKinematics):
         RegressionError
             When the kernel system cannot be solved.
         """
+
+        def tell(share: int) -> None:
+            if progress is not None:
+                progress(share, 100)
+
         self._validate_hyperparameters()
         loss = self.loss if isinstance(self.loss, Loss) else make_loss(self.loss)
         dataset.require_poses("CRiSP")
@@ -151,12 +159,14 @@ class CRiSP(InverseKinematics):
                 )
             criterion = answer_error(self.robot, loss, configurations, dataset.poses, targets)
             ridge = None if penalty is None else count * penalty
+            choosing = None if progress is None else lambda done, total: tell(CHOOSING * done // total)
             with limit_threads(0.0):
                 chosen = choose_hyperparameters(
-                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, progress, self.validation
+                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, choosing, self.validation
                 )
             kernel, penalty = chosen.kernel, chosen.ridge / count
         validation = self._validate(loss, kernel, penalty, dataset.poses, targets)
+        tell((CHOOSING + 100) // 2)
         regression = self._fit_regression(kernel, penalty, dataset.poses, targets)
         indices = getattr(regression, "center_indices_", slice(None))
         # Only now, that nothing can fail, does the estimator change.
@@ -170,6 +180,7 @@ class CRiSP(InverseKinematics):
         self.training_summary: dict[str, object] = {}
         self.validation_ = validation
         self._forget_compiled()
+        tell(100)
         return self
 
     def scores(self, poses: ArrayLike) -> Array:

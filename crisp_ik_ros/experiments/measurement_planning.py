@@ -122,6 +122,7 @@ def run_plan(
         # The tool is to be right where the tracker does not see it, too.
         references = draw_candidates(arm, REFERENCES, request.seed + 1, **allowed)
     kind = KINDS[request.kind]
+    bar("choosing")
     plan = plan_measurements(model, request.count, candidates, kind, known, request.criterion, references)
     random = _random_errors(model, request, candidates, kind, known, references)
     _write(output, robot, plan.configurations)

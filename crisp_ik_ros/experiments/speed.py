@@ -30,11 +30,13 @@ from crisp_ik_ros.transforms import Array
 BRUTE_FORCE_POSES = 3
 
 
-def run_speed(quick: bool = False, model: Path | None = None) -> dict[str, Any]:
+def run_speed(
+    quick: bool = False, model: Path | None = None, progress: Callable[[int, int], None] | None = None
+) -> dict[str, Any]:
     """Median and 99th percentile of a prediction [us] for each method, and ratios to the learned one.
 
     Methods take turns at each pose, so that the machine's noise hits all of them alike. Warm: each starts from its last
-    solution.
+    solution. ``progress(done, total)`` is called while samples are drawn, and not while times are taken.
     """
     poses = spiral(points=100 if quick else 1000)
     estimator = load_model(model or model_path("panda_residual.npz"))
@@ -44,7 +46,7 @@ def run_speed(quick: bool = False, model: Path | None = None) -> dict[str, Any]:
     nominal = ModelBasedIK(robot)
     samples = 1000 if quick else 4000
     with PyBulletArm(panda_urdf_path(), robot) as arm:
-        dataset = sample(arm, demo_region(), samples)
+        dataset = sample(arm, demo_region(), samples, progress=progress)
     methods: dict[str, Callable[[Array, Array], Array]] = {
         "learned": lambda pose, seed: estimator.solve(pose, seed).configuration,
         "model-based": lambda pose, seed: nominal.solve(pose, seed).configuration,

@@ -54,6 +54,8 @@ class FollowerOptions:
     loop, autostart, exit : bool
     report : str
     error_scale, marker_lifetime : float
+    diagnostics_period : float
+        [s]
     """
 
     paths: dict[str, Array]
@@ -77,6 +79,7 @@ class FollowerOptions:
     report: str
     error_scale: float
     marker_lifetime: float
+    diagnostics_period: float
 
     def limits(self, velocity: Array) -> Limits:
         """What joints with largest speeds (J,) may do on the way."""
@@ -145,4 +148,7 @@ def declare_options(node: Node) -> FollowerOptions:
         report=declare(node, "report", "", "Path of a JSON file for all that was measured. Empty: none."),
         error_scale=declare(node, "error_scale", 20.0, "Error lines are drawn this many times as long.", 1.0, 1e4),
         marker_lifetime=declare(node, "marker_lifetime", 10.0, "Time that markers stay [s]. 0: for ever.", 0.0, 1e4),
+        diagnostics_period=declare(
+            node, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0
+        ),
     )

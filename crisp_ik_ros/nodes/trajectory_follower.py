@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from enum import Enum
 from pathlib import Path as FilePath
 
 from geometry_msgs.msg import PoseStamped
@@ -18,13 +17,17 @@ from crisp_ik_ros.nodes.asking import Asker
 from crisp_ik_ros.nodes.commanding import Commander
 from crisp_ik_ros.nodes.conversions import pose_from_message, seconds
 from crisp_ik_ros.nodes.description import robot_of
+from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
+from crisp_ik_ros.nodes.follower_health import FollowerHealth
 from crisp_ik_ros.nodes.follower_options import LOOKAHEAD, declare_options
 from crisp_ik_ros.nodes.following import Following, write_report
 from crisp_ik_ros.nodes.guard import Conditioning
+from crisp_ik_ros.nodes.health import Health
 from crisp_ik_ros.nodes.lead import Lead
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.measured_joints import MeasuredJoints
 from crisp_ik_ros.nodes.parameters import declare_robot
+from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.time_scaling import Plan
 from crisp_ik_ros.nodes.view import View
@@ -35,17 +38,6 @@ TICK = 0.01
 WELL = 0.2
 # Of the time that is waited for that, what a step of the clock counts for at most [s].
 LONGEST_STEP = 0.2
-
-
-class Phase(Enum):
-    """What the follower is doing."""
-
-    IDLE = "idle"
-    WAITING = "waiting for the service and the joint states"
-    FOLLOWING = "following"
-    HELD = "at rest until service and joint states are back"
-    SETTLING = "coming to rest"
-    STOPPING = "slowing down to a stop"
 
 
 class TrajectoryFollower(ManagedNode):
@@ -65,6 +57,7 @@ class TrajectoryFollower(ManagedNode):
 
         self._phase = Phase.IDLE
         self._watch = Watch(options.halt_time)
+        self._trouble = FollowerHealth(self._watch)
         self._asker = Asker(self, self._robot, options, self._watch, self._fail, self._keep_asking)
         self._measured = MeasuredJoints(self, self._robot, self._watch, self._must_change)
         self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
@@ -72,7 +65,6 @@ class TrajectoryFollower(ManagedNode):
         self._runs: list[Following] = []
         self._route: Route | None = None
         self._lead: Lead | None = None
-        self._refusal = ""
         self._again = self._late = False
         self._due = 0
         self._held = self._since = self._complained = 0.0
@@ -80,6 +72,7 @@ class TrajectoryFollower(ManagedNode):
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(TICK, self._tick, clock=steady)
         self.create_timer(0.2, self._draw, clock=steady)
+        DiagnosticUpdater(self, self._robot.name, options.diagnostics_period).add("following", self._health)
         if options.autostart:
             self._start()
 
@@ -88,11 +81,11 @@ class TrajectoryFollower(ManagedNode):
         self._runs = []
         self._queue = list(self._options.paths)
         self._phase = Phase.WAITING
-        self._again = False
+        self._again, self._trouble.refusal = False, ""
         self._since = self._complained = time.monotonic()
 
     def _on_start(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        stopping = self._phase is Phase.STOPPING and not self._refusal
+        stopping = self._phase is Phase.STOPPING and not self._trouble.refusal
         response.success = stopping or self._phase is Phase.IDLE
         response.message = "started" if response.success else f"already {self._phase.value}"
         if stopping:
@@ -121,7 +114,7 @@ class TrajectoryFollower(ManagedNode):
         """Slow down from the last command; afterwards idle, and with a refusal the end."""
         self._asker.forget()
         self._queue = []
-        self._refusal = refusal
+        self._trouble.refusal = refusal
         self._phase = Phase.STOPPING
         if self._lead is not None:
             self._send(self._lead.brake(self._now()))
@@ -130,7 +123,7 @@ class TrajectoryFollower(ManagedNode):
 
     def _stopped(self) -> None:
         self._phase = Phase.IDLE
-        if self._refusal:
+        if self._trouble.refusal:
             if self._route is not None and self._route.run not in self._runs:
                 self._runs.append(self._route.run)
             self._finish(1)
@@ -260,6 +253,7 @@ class TrajectoryFollower(ManagedNode):
         self._route.run.halts += 1
         self._phase, self._held = Phase.HELD, 0.0
         self._watch.lost(time.monotonic())
+        self._trouble.halted = reason
         if self._options.abort:
             self._fail(reason)
         else:
@@ -295,7 +289,7 @@ class TrajectoryFollower(ManagedNode):
                 self._commander.send(plan, lambda: self._lead is not None and self._lead.withdraw(self._now()))
         except CrispIKError as error:
             self.get_logger().error(f"stopped: {error}")
-            self._phase, self._refusal = Phase.STOPPING, str(error)
+            self._phase, self._trouble.refusal = Phase.STOPPING, str(error)
 
     def _settle(self, now: int) -> None:
         self._due, self._phase = now + round(1e9 * self._options.settle), Phase.SETTLING
@@ -318,6 +312,10 @@ class TrajectoryFollower(ManagedNode):
     def _draw(self) -> None:
         if self._route is not None and self._phase in (Phase.FOLLOWING, Phase.HELD, Phase.SETTLING):
             self._view.update(self._route.run)
+
+    def _health(self) -> Health:
+        run = None if self._route is None else self._route.run
+        return self._trouble.health(self._phase, run, time.monotonic())
 
 
 def main(args: list[str] | None = None) -> int:

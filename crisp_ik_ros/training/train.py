@@ -128,7 +128,7 @@ def train(
             robot, request.loss, request.kernel, request.penalty, request.centers, random_state=request.seed,
             center_selection=request.center_selection, validation=request.validation, scheduler=request.scheduler,
         )  # fmt: skip
-        model = crisp.fit(dataset, progress("choosing length scales"))
+        model = crisp.fit(dataset, progress("choosing length scales, fitting"))
     model.training_summary = dict(source)
     if isinstance(model, CRiSP) and len(model.center_configurations_) < len(dataset):
         model.training_summary["center_selection"] = request.center_selection

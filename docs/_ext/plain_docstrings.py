@@ -25,7 +25,7 @@ def escape(app: Sphinx, what: str, name: str, subject: Any, options: Any, lines:
     for k, line in enumerate(lines):
         if field := FIELD.match(line):
             lines[k] = field[1] + plain(field[2])
-        elif k + 1 == len(lines) or not set(lines[k + 1].strip()) == {"-"}:
+        elif k + 1 == len(lines) or set(lines[k + 1].strip()) != {"-"}:
             lines[k] = line if re.fullmatch(r"\s*[\w*]+(, [\w*]+)*", line) else plain(line)
 
 

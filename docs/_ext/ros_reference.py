@@ -1,5 +1,7 @@
-"""Directives ``ros-nodes`` and ``ros-services``: the ROS interface, read from the nodes' sources, the access policy, and
-the .srv files. No ROS 2 is needed."""  # noqa: D209
+"""Directives ``ros-nodes`` and ``ros-services``: the ROS interface, from the nodes' sources, the policy and .srv files.
+
+No ROS 2 is needed.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +23,10 @@ KINDS = (
     ("actions", "call", "calls the action"),
 )
 # What every node of ROS 2 has.
-COMMON = re.compile(r"(~/|/?)(get_|set_|list_|describe_)?(parameter|parameters|parameter_types|type_description|"
-                    r"parameters_atomically|parameter_events)$|/?(rosout|clock)$|.*/get_type_description$|ros_discovery_info")  # fmt: skip
+COMMON = re.compile(
+    r"(~/|/?)(get_|set_|list_|describe_)?(parameters?|parameter_types|parameters_atomically|parameter_events)$|"
+    r"/?(rosout|clock)$|.*/get_type_description$"
+)
 FIELD = re.compile(r"^(\S+)\s+(\w+)\s*(?:=\s*(\S+))?\s*(?:#.*)?$")
 
 

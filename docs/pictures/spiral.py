@@ -49,7 +49,7 @@ COLORS = 128
 
 @dataclass(frozen=True)
 class Followed:
-    """One half of the picture: who solved, the configurations, where the true tool went, and how far off it was [mm]."""
+    """One half of the picture: who solved, the configurations, the true tool's path, and how far off it was [mm]."""
 
     title: str
     color: tuple[int, int, int]

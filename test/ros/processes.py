@@ -10,8 +10,11 @@ from pathlib import Path
 
 import rclpy
 
+# Workers of one session have domains next to each other, so that none has that of another.
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
+SESSION = os.getppid() + int(WORKER.removeprefix("gw")) if WORKER else os.getpid()
 # Linux keeps the ports of domains 0 to 101 free of ephemeral ones.
-ENVIRONMENT = {"ROS_DOMAIN_ID": str(2 + os.getpid() % 98), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+ENVIRONMENT = {"ROS_DOMAIN_ID": str(2 + SESSION % 98), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 PATIENCE = 60.0
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from crisp_ik_ros.demo import METHODS, run_demo
 
+pytestmark = pytest.mark.alone
+
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):

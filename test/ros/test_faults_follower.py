@@ -8,12 +8,15 @@ import time
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from fake_robot import FakeRobot
+from faulty import level_of, status_of, values_of
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros import ModelBasedIK
 from crisp_ik_ros.trajectories import circle
 
+pytestmark = pytest.mark.alone
 HALT = 0.1
 # A circle that the joints have to hurry for: most of the way they are as fast as they may be.
 POINTS, RADIUS, RATE = 150, 0.1, 50.0
@@ -61,6 +64,9 @@ def in_motion(fake, index=30):
 
 def finished(fake, process):
     return "targets solved" in process.text
+
+
+HEALTH = "/trajectory_follower: following"
 
 
 # -- the service -------------------------------------------------------------------------------------------------------
@@ -170,12 +176,20 @@ def test_14_joint_states_that_stop_freeze_or_make_no_sense_halt_the_arm_and_it_g
     assert follower.stopped_cleanly()
 
 
-def test_13_an_arm_that_is_elsewhere_afterwards_is_led_back_slowly_before_the_path_goes_on(ros, start, robot, panda):
+def test_13_an_arm_that_is_elsewhere_afterwards_is_led_back_slowly_before_the_path_goes_on(
+    ros, start, robot, client, panda
+):
     fake = robot()
-    follower = start("trajectory_follower", **PATIENT, exit_when_done=True)
+    told = client.collect(DiagnosticArray, "/diagnostics")
+    follower = start("trajectory_follower", **PATIENT, exit_when_done=True, diagnostics_period=0.1)
     until(lambda: in_motion(fake), follower)
+    client.spin_until(lambda: values_of(status_of(told, HEALTH)).get("phase") == "following")
+    assert level_of(told, HEALTH) == DiagnosticStatus.OK and values_of(status_of(told, HEALTH))["path"] == "circle"
     fake.measure = silent
     until(lambda: "halted: nothing heard of the joint states" in follower.text, follower)
+    client.spin_until(lambda: level_of(told, HEALTH) == DiagnosticStatus.WARN)
+    assert "halted: nothing heard of the joint states" in status_of(told, HEALTH).message
+    assert values_of(status_of(told, HEALTH))["halts on this path"] == "1"
     held, count = fake.stream().commands[-1].positions[-1], len(fake.messages)
     elsewhere = held + 0.3 * np.sign(0.5 * (panda.lower + panda.upper) - held)
     fake.place(elsewhere)
@@ -337,7 +351,8 @@ REFUSED = {
 
 def test_answers_that_cannot_be_commanded_are_refused_in_words_and_the_arm_ramps_down(ros, start, robot, client, panda):
     fake = robot()
-    follower = start("trajectory_follower", **PATIENT, autostart=False)
+    told = client.collect(DiagnosticArray, "/diagnostics")
+    follower = start("trajectory_follower", **PATIENT, autostart=False, diagnostics_period=0.1)
     for count, (words, change) in enumerate(REFUSED.items(), 1):
         fake.answer = change
         until(lambda: client.call(Trigger, "trajectory_follower/start", Trigger.Request()).success, follower)
@@ -346,6 +361,8 @@ def test_answers_that_cannot_be_commanded_are_refused_in_words_and_the_arm_ramps
         assert (words if words != "infinite" else "not finite") in line, line
         time.sleep(0.2)
         fake.stream().check(panda)
+    client.spin_until(lambda: level_of(told, HEALTH) == DiagnosticStatus.ERROR)
+    assert status_of(told, HEALTH).message.startswith("stopped: ")
     assert follower.stopped_cleanly()
 
 

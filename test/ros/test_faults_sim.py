@@ -16,6 +16,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from crisp_ik_ros.nodes.conversions import duration_message, seconds, time_message
 
 pytest.importorskip("pybullet")
+pytestmark = pytest.mark.alone
 TOPIC = "panda_arm_controller/joint_trajectory"
 
 

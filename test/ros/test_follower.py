@@ -18,6 +18,7 @@ from crisp_ik_ros.nodes.runner import run_system
 from crisp_ik_ros.nodes.system import SystemArguments, panda_sim_system
 
 pytest.importorskip("pybullet")
+pytestmark = pytest.mark.alone
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 

@@ -1,4 +1,4 @@
-"""The guide from a URDF and a table of measurements to a served model, typed as it stands; and the parameters' reference."""
+"""The guide from a URDF and a table to a served model, typed as it stands; and the parameters' reference."""
 
 from __future__ import annotations
 

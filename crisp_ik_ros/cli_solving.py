@@ -1,0 +1,72 @@
+"""The commands ``crisp-ik ik`` and ``crisp-ik describe``."""
+
+from __future__ import annotations
+
+from math import pi
+from typing import Annotated
+
+import typer
+
+from crisp_ik_ros.cli_help import option
+from crisp_ik_ros.cli_options import Json, Model, Triple
+
+IK_EXAMPLES = (
+    "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05",
+    "# tool turned by 90 degrees, from a configuration\n"
+    "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 \\\n"
+    "  --rpy 3.1416 0 1.5708 --seed 1.5,0.4,0,-2,0,2.4,0.8",
+)
+DESCRIBE_EXAMPLES = (
+    "crisp-ik describe models/panda_residual.npz",
+    "# one field of it\ncrisp-ik describe models/panda_residual.npz --json | jq .validation",
+)
+
+
+def ik(
+    model: Model,
+    position: Annotated[Triple, option(help="Target of the tip link, base frame [m].", metavar="X Y Z")],
+    rpy: Annotated[
+        Triple,
+        option(
+            help="Roll, pitch, yaw of the tip about fixed axes [rad].",
+            metavar="R P Y",
+            show_default="pi 0 0: tool down",
+        ),
+    ] = (pi, 0.0, 0.0),
+    seed: Annotated[
+        str,
+        option(
+            help="Configuration to start from, comma separated [rad or m]; default: the nearest training samples.",
+            metavar="Q1,Q2,...",
+        ),
+    ] = "",
+    timeout: Annotated[float, option(min=0.0, help="Longest search [s].", metavar="S")] = 0.05,
+    as_json: Json = False,
+) -> None:
+    """Solve one pose with a model file, without ROS.
+
+    Exits with 1 when there is no solution within the joint limits. support says how much the data has told of the
+    place, 0 to 1; source whether the answer rests on data (learned) or on the URDF (nominal).
+    """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.cli_progress import progress_bars
+    from crisp_ik_ros.terminal import show
+
+    with progress_bars(as_json) as bar:
+        bar("compiling (the first time, half a minute)")
+        summary = commands.solve_pose(model, position, rpy, seed, timeout)
+    show(summary, as_json)
+    if not summary["success"]:
+        raise typer.Exit(1)
+
+
+def describe(model: Model, as_json: Json = False) -> None:
+    """Show what is in a model file.
+
+    Which estimator and robot, what it was trained on, how well it did on samples it had not seen, and what it warns of.
+    Nothing is computed, so this takes no data and no simulator.
+    """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.terminal import show
+
+    show(commands.describe_model(model), as_json)

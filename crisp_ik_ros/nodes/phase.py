@@ -1,0 +1,16 @@
+"""What ``trajectory_follower`` may be doing."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Phase(Enum):
+    """What the follower is doing, in words for a caller."""
+
+    IDLE = "idle"
+    WAITING = "waiting for the service and the joint states"
+    FOLLOWING = "following"
+    HELD = "at rest until service and joint states are back"
+    SETTLING = "coming to rest"
+    STOPPING = "slowing down to a stop"
