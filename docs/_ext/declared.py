@@ -1,8 +1,8 @@
 """The parameters that a node declares, read from its sources: nothing is imported, and no ROS 2 is needed.
 
 A node's class calls ``declare`` itself, or functions and classes of crisp_ik_ros.nodes that do. Beginning with the
-node's module, every definition that is named in one that counts, counts too. The tests compare what comes out with what the
-running nodes say of themselves.
+node's module, every definition that is named in one that counts, counts too. The tests compare what comes out with what
+the running nodes say of themselves.
 """
 
 from __future__ import annotations

@@ -23,8 +23,10 @@ FOLDER = Path(__file__).parent
 BLUE, ORANGE, GREY, GREEN = "#1a6bdb", "#ed5419", "#9aa3ad", "#14804a"
 # An arm that fits on a page: lengths [m], and how far its joints are off [rad].
 LENGTHS, OFF = (0.5, 0.4, 0.3), np.deg2rad(3.0)
-URDF_LINK = '<link name="l{k}"/><joint name="j{k}" type="revolute"><parent link="{parent}"/>' \
-    '<child link="l{k}"/><origin xyz="{x} 0 0"/><axis xyz="0 0 1"/><limit lower="-3" upper="3" effort="1" velocity="1"/></joint>'  # fmt: skip
+URDF_LINK = (
+    '<link name="l{k}"/><joint name="j{k}" type="revolute"><parent link="{parent}"/><child link="l{k}"/>'
+    '<origin xyz="{x} 0 0"/><axis xyz="0 0 1"/><limit lower="-3" upper="3" effort="1" velocity="1"/></joint>'
+)
 
 
 def planar_arm() -> RobotModel:
