@@ -56,5 +56,6 @@ html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#1a5fb4", "color-brand-content": "#1a5fb4"},
     "dark_css_variables": {"color-brand-primary": "#8ab8f5", "color-brand-content": "#8ab8f5"},
 }
+smartquotes = False  # two dashes before an option stay two
 pygments_style = "friendly"
 pygments_dark_style = "monokai"
