@@ -11,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -e -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup view demo test lint bench soak mutation clean
+.PHONY: help setup view demo test lint docs bench soak mutation clean
 
 TEST_ARGS ?=
 VIEW_ARGS ?=
@@ -32,6 +32,7 @@ help:
 	@echo "make demo    the Panda follows a spiral and a circle; results in out/demo/"
 	@echo "make test    formatting, lint, types, all tests, and the share of lines that they reach"
 	@echo "make lint    formatting, lint and types only"
+	@echo "make docs    the documentation, out/docs/index.html"
 	@echo "make bench   measure speed, accuracy and memory, beside other libraries, which it installs"
 	@echo "make soak    the long tests, a million changed inputs for all that is read, then half an hour of the whole system under load"
 	@echo "make mutation  small mistakes in the sources, and whether a test notices"
@@ -63,6 +64,9 @@ else
 test: lint
 	@$(ENTER); python -m pytest $(TEST_ARGS)
 endif
+
+docs: setup
+	@$(ENTER); python -m sphinx -W --keep-going -q docs out/docs; echo "out/docs/index.html"
 
 # What crisp_ik is compared with is not part of set-up: hundreds of megabytes that nothing else needs.
 bench: setup

@@ -187,7 +187,8 @@ if [ "$(cat "$venv/stamp" 2>/dev/null)" != "$environment_hash" ]; then
             note "PyBullet may have no wheel for this Python: pip then compiles it, some minutes more (not so with Python 3.11)"
         ;;
     esac
-    wanted=(-r requirements/python.txt -r requirements/experiments.txt -r requirements/view.txt -r requirements/dev.txt)
+    wanted=(-r requirements/python.txt -r requirements/experiments.txt -r requirements/view.txt)
+    wanted+=(-r requirements/dev.txt -r requirements/docs.txt)
     if [ "$mode" = wheels ]; then
         wanted+=(-r requirements/ros.txt -r requirements/colcon.txt)
     elif ! command -v colcon >/dev/null; then

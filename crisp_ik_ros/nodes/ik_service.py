@@ -24,7 +24,6 @@ from crisp_ik_ros.nodes.intake import ENDING, Call, Intake
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.outcomes import Answer, PathAnswer
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
-from crisp_ik_ros.nodes.target_frames import TargetFrames
 from crisp_ik_ros.nodes.replies import (
     question_from_message,
     refusal,
@@ -35,6 +34,7 @@ from crisp_ik_ros.nodes.replies import (
 )
 from crisp_ik_ros.nodes.serving import Served, read_model, warm_up, warnings_of
 from crisp_ik_ros.nodes.statistics import ServiceStatistics, Throttle
+from crisp_ik_ros.nodes.target_frames import TargetFrames
 from crisp_ik_ros.nodes.targets import ErrorCode, code_of
 from crisp_ik_ros.nodes.twins import Twins
 from crisp_ik_ros.nodes.worker import Steps, Worker
