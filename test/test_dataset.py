@@ -244,6 +244,18 @@ def test_samples_that_do_not_fit_together_are_refused_with_what_is_wrong(configu
         Dataset(configurations, poses, NAMES)
 
 
+@pytest.mark.parametrize("names", [("shoulder", ""), ("shoulder", 3)])
+def test_a_joint_without_a_name_is_refused(names, tmp_path):
+    with pytest.raises(DatasetError, match="joint_names"):
+        Dataset(np.zeros((2, 2)), np.tile(np.eye(4), (2, 1, 1)), names)
+    np.savez(
+        tmp_path / "data.npz", version=1, joint_names=["shoulder", ""],
+        configurations=np.zeros((2, 2)), poses=np.tile(np.eye(4), (2, 1, 1)),
+    )  # fmt: skip
+    with pytest.raises(DatasetError, match="joint_names"):
+        Dataset.load(tmp_path / "data.npz")
+
+
 def test_two_joints_of_one_name_are_refused():
     with pytest.raises(DatasetError, match="elbow"):
         Dataset(GOOD.configurations, GOOD.poses, ("elbow", "elbow"))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from crisp_ik_ros.datasets.fields import POSE, POSITION, SAME_POINT, Distance, Fields, numbers
-from crisp_ik_ros.errors import CrispIKError, DatasetError
+from crisp_ik_ros.errors import CrispIKError, DatasetError, quoted
 from crisp_ik_ros.transforms import Array, check_pose
 
 # Samples checked at a time.
@@ -25,6 +25,8 @@ def checked(fields: Fields) -> Fields:
         When shapes do not fit, there is no sample, or a value cannot be; the first wrong row is named.
     """
     names = tuple(fields.joint_names)
+    if not all(isinstance(name, str) and name for name in names):
+        raise DatasetError(f"joint_names: got {quoted(names)}, expected a word for each joint")
     if len(set(names)) != len(names):
         raise DatasetError(f"joint_names: got {', '.join(names)}, expected each name once")
     configurations = numbers("configurations", fields.configurations)

@@ -194,9 +194,11 @@ def _let_trajectory_change(node: Node, options: FollowerOptions, placement: Plac
     def check(parameters: list[Parameter]) -> SetParametersResult:
         for parameter in parameters:
             if parameter.name == "trajectory":
-                shape = (node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset"))
+                points, radius, yaw, offset = (
+                    node.get_parameter(name).value for name in ("points", "radius", "yaw", "offset")
+                )
                 try:
-                    paths = requested_paths(parameter.value, *shape, placement)
+                    paths = requested_paths(parameter.value, points, radius, yaw, offset, placement)
                 except CrispIKError as error:
                     return SetParametersResult(successful=False, reason=str(error))
                 # What is followed has its path already: these are for the next start.

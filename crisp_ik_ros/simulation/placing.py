@@ -152,8 +152,10 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
     normal = _normal(robot)
     if normal is not None:
         turn = rotation_z_to(normal) @ matrix_from_euler([-np.pi / 2.0, 0.0, 0.0])
-        middle, tool = _triple(pose[:3, 3], 9), _triple(euler_from_matrix(pose[:3, :3]), 9)
-        yield Placement(None, middle, _triple(euler_from_matrix(turn), 9), tool, radius, 2.0 * radius)
+        yield Placement(
+            None, _triple(pose[:3, 3], 9), _triple(euler_from_matrix(turn), 9),
+            _triple(euler_from_matrix(pose[:3, :3]), 9), radius, 2.0 * radius,
+        )  # fmt: skip
         return
     azimuth = np.arctan2(pose[1, 3] - robot.anchor[1], pose[0, 3] - robot.anchor[0])
     quarter = np.round(azimuth / (np.pi / 2.0)) * np.pi / 2.0
@@ -162,13 +164,13 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
     across = float(np.hypot(*(pose[:2, 3] - robot.anchor[:2])))
     middle = np.array([*robot.anchor[:2], 0.0]) + across * outwards + [0.0, 0.0, pose[2, 3]]
     # The paper's spiral lies along y.
-    turn = (0.0, 0.0, float(azimuth - np.pi / 2.0))
+    turn_of_path = (0.0, 0.0, float(azimuth - np.pi / 2.0))
     upright = _upright(pose[:3, :3], axis)
     tools = [upright] if directions == ALL_DIRECTIONS else [upright, pose[:3, :3]]
     for tool in tools:
         for way in (apart, -apart):
             yield Placement(
-                _triple(middle, 2), _triple(middle + way * outwards, 2), _triple(turn, 6),
+                _triple(middle, 2), _triple(middle + way * outwards, 2), _triple(turn_of_path, 6),
                 _triple(euler_from_matrix(tool), 6), radius, 2.0 * radius,
             )  # fmt: skip
 
