@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-import crisp_ik_ros
 from crisp_ik_ros import cli_data, cli_paper, cli_robots, cli_simulation, cli_solving, cli_training, planning_cli
 from crisp_ik_ros.cli_help import add_command, option
 from crisp_ik_ros.cli_outcome import PROGRAM, run
@@ -28,7 +27,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"{PROGRAM} {crisp_ik_ros.__version__}")
+        typer.echo(f"{PROGRAM} {sys.modules['crisp_ik_ros'].__version__}")
         raise typer.Exit(0)
 
 

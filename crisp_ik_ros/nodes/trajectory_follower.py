@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from pathlib import Path as FilePath
 
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock
@@ -19,7 +18,6 @@ from crisp_ik_ros.nodes.description import robot_and_file_of
 from crisp_ik_ros.nodes.diagnostics import DiagnosticUpdater
 from crisp_ik_ros.nodes.follower_health import FollowerHealth
 from crisp_ik_ros.nodes.follower_options import LONGEST_GOAL, LOOKAHEAD, declare_options
-from crisp_ik_ros.nodes.following import Following, write_report
 from crisp_ik_ros.nodes.guard import Conditioning
 from crisp_ik_ros.nodes.health import Health
 from crisp_ik_ros.nodes.lead import Lead
@@ -28,6 +26,7 @@ from crisp_ik_ros.nodes.measured_joints import MeasuredJoints
 from crisp_ik_ros.nodes.parameters import declare_robot
 from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
+from crisp_ik_ros.nodes.runs import Runs
 from crisp_ik_ros.nodes.time_scaling import Plan
 from crisp_ik_ros.nodes.trajectory_action import commander_of
 from crisp_ik_ros.nodes.view import View
@@ -61,8 +60,7 @@ class TrajectoryFollower(ManagedNode):
         self._asker = Asker(self, self._robot, options, self._watch, self._fail, self._keep_asking)
         self._measured = MeasuredJoints(self, self._robot, self._watch, self._must_change)
         self._timeline = Timeline(bool(self.get_parameter("use_sim_time").value))
-        self._queue: list[Following] = []
-        self._runs: list[Following] = []
+        self._runs = Runs(options.paths, self._robot.joint_names, options.report)
         self._route: Route | None = None
         self._lead: Lead | None = None
         self._again = self._late = False
@@ -78,8 +76,7 @@ class TrajectoryFollower(ManagedNode):
 
     def _start(self) -> None:
         self._route = self._lead = None
-        self._runs = []
-        self._queue = [Following(name, path) for name, path in self._options.paths.items()]
+        self._runs.begin()
         self._phase = Phase.WAITING
         self._again, self._trouble.refusal = False, ""
         self._since = self._complained = time.monotonic()
@@ -113,7 +110,7 @@ class TrajectoryFollower(ManagedNode):
     def _stop(self, refusal: str = "") -> None:
         """Slow down from the last command; afterwards idle, and with a refusal the end."""
         self._asker.forget()
-        self._queue = []
+        self._runs.drop()
         self._trouble.refusal = refusal
         self._phase = Phase.STOPPING
         if self._lead is not None:
@@ -124,8 +121,8 @@ class TrajectoryFollower(ManagedNode):
     def _stopped(self) -> None:
         self._phase = Phase.IDLE
         if self._trouble.refusal:
-            if self._route is not None and self._route.run not in self._runs:
-                self._runs.append(self._route.run)
+            if self._route is not None:
+                self._runs.add(self._route.run)
             self._finish(1)
         elif self._again:
             self._start()
@@ -135,15 +132,9 @@ class TrajectoryFollower(ManagedNode):
         self._stop(reason)
 
     def _finish(self, code: int) -> None:
-        if self._options.report:
-            try:
-                write_report(FilePath(self._options.report), self._robot.joint_names, self._runs)
-                self.get_logger().info(f"report in {self._options.report}")
-            except CrispIKError as error:
-                self.get_logger().error(str(error))
-                code = 1
+        written = self._runs.write(self.get_logger())
         if self._options.exit and not self.finished.done():
-            self.finished.set_result(code)
+            self.finished.set_result(code if written else 1)
 
     def _must_change(self) -> bool:
         return self._lead is not None and self._lead.moves(self._now())
@@ -202,7 +193,7 @@ class TrajectoryFollower(ManagedNode):
             self.get_logger().info(f"waiting for {' and '.join(missing)}")
 
     def _begin_trajectory(self) -> None:
-        run, options = self._queue.pop(0), self._options
+        run, options = self._runs.next(), self._options
         velocity, step = self._limits.velocity, options.joint_step
         self._route = Route(self._robot, run, self._conditioning, velocity, options.period, step)
         self._lead, self._held = None, 0.0
@@ -263,6 +254,8 @@ class TrajectoryFollower(ManagedNode):
 
     def _lose_goal(self, reason: str, refused: bool) -> None:
         """The controller does not do what it is told."""
+        if self._lead is not None:
+            self._lead.let_go(self._now())
         if self._phase is Phase.FOLLOWING:
             (self._fail if refused else self._lose)(reason)
         else:
@@ -307,14 +300,14 @@ class TrajectoryFollower(ManagedNode):
         assert self._route is not None
         run = self._route.run
         self._draw()
-        self._runs.append(run)
+        self._runs.add(run)
         self.get_logger().info(run.summary())
-        if self._queue:
+        if self._runs.more:
             self._begin_trajectory()
             return
         self._phase = Phase.IDLE
         self._asker.forget()
-        self._finish(0 if all(run.complete for run in self._runs) else 1)
+        self._finish(0 if self._runs.complete else 1)
         if self._options.loop and not self.finished.done():
             self._start()
 
