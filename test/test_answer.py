@@ -248,7 +248,7 @@ def test_a_timeout_is_held_to_the_longest_and_the_time_waited_comes_off_it(panda
     )
     target = target_of(panda, panda.rest)
     for timeout, waited, at_most in ((0.0, 0.0, np.inf), (1e9, 0.5, np.inf), (1.0, 7.0, np.inf), (1.0, 0.0, 0.01)):
-        answerer.answer(target, Seed(), "", timeout, waited, at_most)
+        answerer.answer(target, Seed(), "", timeout, waited=waited, at_most=at_most)
     assert limits == [0.5, 1.5, 0.005, 0.01]
 
 

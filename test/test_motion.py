@@ -66,6 +66,14 @@ def test_a_command_that_is_a_little_late_is_caught_up_with_within_the_joints_spe
     assert np.all(np.abs(motion.velocity(1.051)) <= panda.velocity * (1.0 + 1e-9))
 
 
+def test_a_late_command_that_asks_for_a_jump_is_refused_and_says_how_late_it_is(panda, still):
+    points = [panda.rest + 0.01 * k for k in range(10)]
+    times = [0.01 * k for k in range(10)]
+    plan_motion(panda, 0.0, still, 0.0, times, points)
+    with pytest.raises(InvalidInputError, match=r"to point 6, due 0\.5 ms after the command came; 6 points before it"):
+        plan_motion(panda, 0.0595, still, 0.0, times, points)
+
+
 @pytest.mark.parametrize(
     ("times", "points", "word"),
     [

@@ -102,11 +102,11 @@ def test_frames_that_are_fixed_to_the_base_are_found_up_and_down_the_tree(robot,
 
 
 def test_a_target_is_shifted_for_the_link_and_turned_for_the_frame(robot, bodies):
-    frames, wanted = TargetFrames(robot, bodies), some_pose()
+    target_frames, wanted = TargetFrames(robot, bodies), some_pose()
     frames, tips = fixed_to_base(robot, bodies), fixed_to_tip(robot, bodies)
-    np.testing.assert_allclose(frames.pose_of(target_of(wanted)), wanted, atol=1e-12)
+    np.testing.assert_allclose(target_frames.pose_of(target_of(wanted)), wanted, atol=1e-12)
     for frame in ("world", "/world", "camera"):
-        got = frames.pose_of(target_of(wanted, frame), "hook")
+        got = target_frames.pose_of(target_of(wanted, frame), "hook")
         np.testing.assert_allclose(got, frames[frame.lstrip("/")] @ wanted @ tips["hook"], atol=1e-12)
 
 
@@ -136,8 +136,8 @@ def test_other_frames_are_asked_for_and_unknown_ones_refused(robot):
 def test_a_path_in_many_frames_is_placed_as_its_targets_are_one_by_one(robot, bodies):
     known = Known(belt=some_pose(5), lift=some_pose(6))
     frames = TargetFrames(robot, bodies, known)
-    frames = ("", "world", "belt", "moon", "base", "lift", "belt", "camera")
-    targets = [target_of(some_pose(10 + k), frame, k % 2) for k, frame in enumerate(frames)]
+    names = ("", "world", "belt", "moon", "base", "lift", "belt", "camera")
+    targets = [target_of(some_pose(10 + k), name, k % 2) for k, name in enumerate(names)]
     targets[6] = targets[6]._replace(quaternion=(0.0, 0.0, 0.0, 0.0))
     targets[0] = targets[0]._replace(position=(np.nan, 0.0, 0.0))
     poses, faults = frames.poses_of(targets, "hook")

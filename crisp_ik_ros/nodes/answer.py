@@ -112,6 +112,7 @@ class Answerer:
         link: str = "",
         timeout: float = 0.0,
         avoid_collisions: bool = False,
+        *,
         waited: float = 0.0,
         at_most: float = math.inf,
     ) -> Answer:

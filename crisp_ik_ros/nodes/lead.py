@@ -40,19 +40,20 @@ class Lead:
         self._main = Drive(path, limits, 0)
         self._drive = self._main
         self._until = 0
+        self._let_go = False
 
     def begin(self, now: int, here: Array, gathering: int = GATHERING) -> Plan:
         """Set off from a configuration (J,) to where the path is to be driven from; the first command, a rest there."""
         goal = self.path.at(self._main.plan.goal)[0][0]
         way = straight(here, goal, self._robot.lower, self._robot.upper, self._limits.velocity)
         self._drive = Drive(way, self._limits, now + gathering)
-        self._until = 0
+        self._until, self._let_go = 0, False
         return self._drive.plan
 
     def resume(self, now: int, measured: Array) -> Plan | None:
         """Go on after a rest: from where it is, or, where the arm is elsewhere, slowly back to there first."""
         off = np.abs(measured - self._drive.plan.positions[-1])
-        if np.max(off) > self._tolerance:
+        if self._let_go or np.max(off) > self._tolerance:
             # Should it be there nevertheless, and only the measurement be wrong, it is led over within its limits.
             speed = float(np.max(off / self._limits.velocity))
             way = max(PEAK_SPEED * speed, float(np.sqrt(PEAK_ACCELERATION * np.max(off) / self._limits.acceleration)))
@@ -75,6 +76,14 @@ class Lead:
     def brake(self, now: int) -> Plan | None:
         """Come to rest as soon as the limits allow."""
         return self._drive.brake(now)
+
+    def let_go(self, now: int) -> None:
+        """Take it that what was commanded is not done any more: the arm comes to rest, near where it should be by now.
+
+        Nothing is to be commanded for that; the arm is led back to there from where it is measured then.
+        """
+        self._drive.brake(now)
+        self._let_go = True
 
     def withdraw(self, now: int) -> bool:
         """Whether it is too late to send the last command; then the one before it goes on to hold."""

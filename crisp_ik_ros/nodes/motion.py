@@ -158,15 +158,21 @@ def plan_motion(
     if any(given):
         speeds = robot.check_configuration(velocities, "velocities")[later]
         motion = Motion(all_times, all_positions, np.vstack([current.velocity(now), speeds]))
-    _check_speeds(robot, motion)
+    _check_speeds(robot, motion, int(np.count_nonzero(~later)))
     return motion
 
 
-def _check_speeds(robot: RobotModel, motion: Motion) -> None:
+def _check_speeds(robot: RobotModel, motion: Motion, over: int) -> None:
+    """Refuse a motion through the points of a command, of which the first ``over`` are over, that is too fast."""
     speeds = motion.speeds()
     if np.any(speeds > (1.0 + SPEED_SLACK) * robot.velocity):
         segment, joint = (int(i) for i in np.unravel_index(np.argmax(speeds / robot.velocity), speeds.shape))
-        got = f"{robot.joint_names[joint]} at a speed of {speeds[segment, joint]:.3f} on the way to point {segment}"
+        speed, point = speeds[segment, joint], over + segment
+        got = f"{robot.joint_names[joint]} at a speed of {speed:.3f} on the way to point {point}"
+        if segment == 0:
+            # A late command may ask for a jump: what was commanded before has gone on as if it would not come.
+            due = 1e3 * (motion.times[1] - motion.times[0])
+            got += f", due {due:.1f} ms after the command came; {over} points before it were over"
         raise InvalidInputError("points", got, f"at most {robot.velocity[joint]:.3f}")
 
 

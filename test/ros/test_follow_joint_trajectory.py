@@ -115,6 +115,7 @@ def test_the_follower_drives_whole_paths_with_the_action(sim, client, joints, st
         trajectory="circle",
         points=40,
         settle_time=0.1,
+        halt_time=1.0,
         exit_when_done=True,
         report=str(report),
     )
