@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from importlib.util import find_spec
 
 import pytest
 from policies import Rights, allowed
@@ -19,11 +20,17 @@ NODES = {
     "panda_sim": CLOCK,
     "recorder": {"output": "measured.csv", **CLOCK},
     "viewer": CLOCK,
+    **({"target_marker": CLOCK} if find_spec("interactive_markers") else {}),
     # So many samples that it is there until it is told to end.
     "trainer": {"output": "model.npz", "samples": 10_000_000, **CLOCK},
 }
 # Said when all is offered.
-LAST_WORDS = {"ik_service": "serving", "panda_sim": "simulating", "recorder": "recording"}
+LAST_WORDS = {
+    "ik_service": "serving",
+    "panda_sim": "simulating",
+    "recorder": "recording",
+    "target_marker": "drag the target",
+}
 ACTION = "/panda_arm_controller/follow_joint_trajectory"
 # What is not there without an optional package, or before it is asked for.
 OPTIONAL = {("trajectory_follower", ACTION), ("ik_service", "/tf"), ("ik_service", "/tf_static")}
@@ -31,12 +38,6 @@ if not moveit.available():
     OPTIONAL.add(("ik_service", "/solve_ik"))
 if not trajectory_server.available():
     OPTIONAL.add(("panda_sim", ACTION))
-try:
-    import interactive_markers  # noqa: F401
-
-    NODES["target_marker"] = CLOCK
-except ImportError:
-    pass
 
 
 @pytest.fixture(scope="module")
@@ -51,8 +52,8 @@ def used(ros, tmp_path_factory):
         for name, parameters in NODES.items():
             # The trainer has nothing to wait for, and uses all cores.
             if name == "trainer":
-                for other, text in LAST_WORDS.items():
-                    processes[other].wait_for(text)
+                for other, process in processes.items():
+                    process.wait_for(LAST_WORDS.get(other, ""))
             processes[name] = NodeProcess(name, folder, parameters)
         client.spin_until(lambda: all(look(client.node, name).reply for name in NODES))
         # What is discovered later than the rest.
