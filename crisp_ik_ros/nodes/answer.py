@@ -158,10 +158,10 @@ class Answerer:
         if not self._is_inside(result.configuration):
             return Answer(ErrorCode.FAILURE, refusal_of(result.configuration))
         self.last = result.configuration
-        words = [expectation(self.estimator, result.configuration)]
+        words = expectation(self.estimator, result.configuration)
         if avoid_collisions and self._is_free is None:
-            words.append(UNCHECKED)
-        return answer_of(result, "; ".join(filter(None, words)))
+            words = f"{words}; {UNCHECKED}" if words else UNCHECKED
+        return answer_of(result, words)
 
     def answer_path(self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0) -> PathAnswer:
         """Answer a path, each pose started from the solution before it; ``timeout`` is for the whole of it.
