@@ -21,6 +21,8 @@ DRAWN, CLOSER, TRIED = 60_000, 4_000, 60
 ENOUGH = 4
 # Targets of each trajectory, and the time to search for one [s].
 POINTS, PATIENCE = 60, 0.2
+# Time for a first search, of which a machine that compiles takes most [s].
+COMPILING = 120.0
 # From the limits the whole way, as a share of a joint's range; of joints that turn without end: of nothing.
 MARGIN = 0.04
 # The arm does not get near to a singularity, and no joint moves farther between two targets [rad or m].
@@ -72,6 +74,8 @@ def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
         Of the random configurations.
     """
     robot = arm.robot
+    # What is compiled at the first search is not to take the time of those that count.
+    ModelBasedIK(robot).solve_path(robot.forward_kinematics(robot.rest)[None], robot.rest, timeout=COMPILING)
     directions = directions_of(robot)
     configurations = _draw(robot, np.random.default_rng(seed))
     poses = robot.forward_kinematics(configurations)
