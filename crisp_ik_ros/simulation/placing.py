@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -156,8 +157,8 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
     normal = _normal(robot)
     if normal is not None:
         turn = rotation_z_to(normal) @ matrix_from_euler([-np.pi / 2.0, 0.0, 0.0])
-        middle, tool = _triple(pose[:3, 3], 9), _triple(euler_from_matrix(pose[:3, :3]), 9)
-        yield Placement(None, middle, _triple(euler_from_matrix(turn), 9), tool, radius, 2.0 * radius)
+        middle, tool = _triple(pose[:3, 3], 9), _triple(_euler(pose[:3, :3]), 9)
+        yield Placement(None, middle, _triple(_euler(turn), 9), tool, radius, 2.0 * radius)
         return
     azimuth = np.arctan2(pose[1, 3] - robot.anchor[1], pose[0, 3] - robot.anchor[0])
     quarter = np.round(azimuth / (np.pi / 2.0)) * np.pi / 2.0
@@ -173,7 +174,7 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
         for way in (apart, -apart):
             yield Placement(
                 _triple(middle, 2), _triple(middle + way * outwards, 2), _triple(turn, 6),
-                _triple(euler_from_matrix(tool), 6), radius, 2.0 * radius,
+                _triple(_euler(tool), 6), radius, 2.0 * radius,
             )  # fmt: skip
 
 
@@ -213,6 +214,13 @@ def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int)
         return None
     free = bool(arm.collision_free(everything[:: POINTS // 12]).all())
     return Posture(rest, placement, margin, condition, free) if free else None
+
+
+def _euler(rotation: Array) -> Array:
+    """Roll, pitch and yaw; a tool that points along x as well, where roll and yaw turn about the same axis."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
+        return euler_from_matrix(rotation)
 
 
 def _triple(values: Array | tuple[float, float, float], digits: int) -> tuple[float, float, float]:
