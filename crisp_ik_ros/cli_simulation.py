@@ -41,8 +41,7 @@ def sim(
     model: Annotated[
         str,
         option(
-            help="auto: the shipped one, or trained first where the robot is biased; nominal: the URDF alone; or a "
-            "path.",
+            help="auto: the shipped one for an unbiased Panda, else trained first; nominal: the URDF alone; or a path.",
             metavar="NAME|MODEL", complete=models_or("auto", "nominal"),
         ),
     ] = "auto",

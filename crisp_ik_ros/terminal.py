@@ -59,12 +59,14 @@ def _is_block(value: Any) -> bool:
 
 
 def _table(rows: dict[str, dict[str, Any]]) -> list[str]:
-    """Lines with a header, indented: names to the left, everything else to the right of its column."""
+    """Lines with a header, indented: names and other texts to the left of their column, numbers to the right."""
     header = ["", *next(iter(rows.values()))]
     lines = [header, *([name, *(_cell(cell) for cell in row.values())] for name, row in rows.items())]
     lines[1 + ROWS :] = [[f"... {len(lines) - 1 - ROWS} more", *[""] * (len(header) - 1)]] * (len(lines) > 1 + ROWS)
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [line for chosen in _side_by_side(widths) for line in _columns(lines, widths, chosen)]
+    values = zip(*(row.values() for row in rows.values()), strict=True)
+    sides = ["<", *("<" if all(isinstance(one, str) for one in column) else ">" for column in values)]
+    return [line for chosen in _side_by_side(widths) for line in _columns(lines, widths, sides, chosen)]
 
 
 def _side_by_side(widths: list[int]) -> list[list[int]]:
@@ -77,10 +79,8 @@ def _side_by_side(widths: list[int]) -> list[list[int]]:
     return parts
 
 
-def _columns(lines: list[list[str]], widths: list[int], chosen: list[int]) -> list[str]:
-    return [
-        "  " + "  ".join(f"{line[i]:{'<' if i == 0 else '>'}{widths[i]}}" for i in chosen).rstrip() for line in lines
-    ]
+def _columns(lines: list[list[str]], widths: list[int], sides: list[str], chosen: list[int]) -> list[str]:
+    return ["  " + "  ".join(f"{line[i]:{sides[i]}{widths[i]}}" for i in chosen).rstrip() for line in lines]
 
 
 def _cell(value: Any) -> str:

@@ -45,7 +45,7 @@ def solved(path):
     errors = []
     for name in placed_trajectories(file.placement()):
         targets = place_trajectory(name, file.placement(), 30)
-        way = ModelBasedIK(robot, timeout=1.0).solve_path(targets, robot.rest)
+        way = ModelBasedIK(robot, timeout=30.0).solve_path(targets, robot.rest)
         assert robot.within_limits(way.configurations).all()
         errors += [forward_kinematics(robot.joints, q) - t for q, t in zip(way.configurations, targets, strict=True)]
     return np.abs(errors).max()
@@ -122,6 +122,6 @@ def test_a_xacro_file_is_to_be_expanded_first(urdf, tmp_path):
 def test_the_known_robots_are_listed():
     rows = run("robots")["robots"]
     assert set(rows) == set(robot_names())
-    assert rows["ur"]["joints"] == "6" and rows["planar5"]["trajectories"] == "circle"
+    assert rows["ur"]["joints"] == 6 and rows["ur"]["paths"] == "both" and rows["planar5"]["paths"] == "circle"
     text = CliRunner().invoke(app, ["robots"]).stdout
     assert "UFACTORY xArm 6" in text and "fr3_hand_tcp" in text

@@ -77,7 +77,7 @@ def test_pybullet_agrees_and_the_arm_rests_free_of_itself(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_an_arm_follows_its_trajectories_far_from_limits_and_singularities(name):
     file, robot = find_robot_file(name), find_robot(name)
-    solver = ModelBasedIK(robot, timeout=1.0)
+    solver = ModelBasedIK(robot, timeout=30.0)
     for trajectory in placed_trajectories(file.placement()):
         path = place_trajectory(trajectory, file.placement(), 40)
         way = solver.solve_path(path, robot.rest)

@@ -21,6 +21,7 @@ from crisp_ik_ros.robots.robot_file import RobotFile, is_robot_file, read_robot_
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.robots.sources import IN_MODELS, IN_PACKAGE, IN_PYBULLET, locate
 from crisp_ik_ros.robots.urdf import read_urdf
+from crisp_ik_ros.trajectories import placed_trajectories
 
 ALL_DIRECTIONS = 6
 # Bytes of a robot file, about.
@@ -82,7 +83,10 @@ def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
         raise URDFError(f"{request.urdf} is a xacro file; {EXPAND}")
     path = locate(request.urdf, Path.cwd())
     xml = read_urdf(path)
-    description = Description(xml)
+    try:
+        description = Description(xml)
+    except URDFError as error:
+        raise URDFError(f"{path}: {error}") from error
     base, tip = description.ends(request.base_link, request.tip_link)
     name = re.sub(r"\W+", "_", description.name).strip("_") or "robot"
     output = request.output or Path(f"{name}.yaml")
@@ -91,7 +95,7 @@ def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
     findings = description.findings(base, tip, _folders(path))
     summary: dict[str, Any] = {"urdf": str(path), "chain": f"{base} to {tip}"}
     if any(finding.level == ERROR for finding in findings):
-        return {**summary, "findings": _told(findings), "robot file": None}
+        return {**summary, "findings": _told(findings), "robot file": None, "next": "correct the errors, then again"}
     robot = RobotModel.from_urdf(path, base, tip)
     directions = directions_of(robot)
     with PyBulletArm(path, robot) as arm:
@@ -150,17 +154,18 @@ def describe_robots() -> dict[str, Any]:
     rows = {}
     for name in robot_names():
         file = _known(name)
+        placed = [] if file.demo is None else placed_trajectories(file.demo)
         try:
             robot = file.model()
-            joints, reach, missing = str(robot.dof), f"{robot.reach:.2f}", ""
+            joints, reach, missing = robot.dof, round(robot.reach, 2), ""
         except ImportError as error:
-            joints, reach, missing = "-", "-", str(error)
+            joints, reach, missing = None, None, str(error)
         rows[name] = {
             "robot": file.description + (f" ({missing})" if missing else ""),
             "joints": joints,
             "reach [m]": reach,
             "tip": file.tip_link,
-            "trajectories": ", ".join(key for key in ("spiral", "circle") if file.demo and getattr(file.demo, key)),
+            "paths": "both" if len(placed) == 2 else "".join(placed),
         }
     return rows
 

@@ -15,6 +15,8 @@ from crisp_ik_ros.trajectories import PAPER, place_trajectory, placed_trajectori
 
 # Targets of each trajectory, and the time to search for one [s].
 POINTS, PATIENCE = 50, 1.0
+# Time for a first search, of which a machine that compiles takes most [s].
+COMPILING = 120.0
 # Of joints that hardly move the tool's position [rad or m].
 LARGEST_SPREAD = 0.1
 ALL_DIRECTIONS = 6
@@ -46,6 +48,7 @@ def demo_region_of(robot: RobotModel, placement: Placement = PAPER) -> Region | 
     if directions_of(robot) == ALL_DIRECTIONS:
         return demo_region(placement)
     solver = ModelBasedIK(robot, timeout=PATIENCE)
+    solver.solve_path(robot.forward_kinematics(robot.rest)[None], robot.rest, timeout=COMPILING)
     solved = [
         solver.solve_path(place_trajectory(name, placement, POINTS), robot.rest)
         for name in placed_trajectories(placement)

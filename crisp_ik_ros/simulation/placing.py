@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +22,8 @@ DRAWN, CLOSER, TRIED = 60_000, 4_000, 60
 ENOUGH = 4
 # Targets of each trajectory, and the time to search for one [s].
 POINTS, PATIENCE = 60, 0.2
+# Time for a first search, of which a machine that compiles takes most [s].
+COMPILING = 120.0
 # From the limits the whole way, as a share of a joint's range; of joints that turn without end: of nothing.
 MARGIN = 0.04
 # The arm does not get near to a singularity, and no joint moves farther between two targets [rad or m].
@@ -72,6 +75,8 @@ def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
         Of the random configurations.
     """
     robot = arm.robot
+    # What is compiled at the first search is not to take the time of those that count.
+    ModelBasedIK(robot).solve_path(robot.forward_kinematics(robot.rest)[None], robot.rest, timeout=COMPILING)
     directions = directions_of(robot)
     configurations = _draw(robot, np.random.default_rng(seed))
     poses = robot.forward_kinematics(configurations)
@@ -153,8 +158,8 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
     if normal is not None:
         turn = rotation_z_to(normal) @ matrix_from_euler([-np.pi / 2.0, 0.0, 0.0])
         yield Placement(
-            None, _triple(pose[:3, 3], 9), _triple(euler_from_matrix(turn), 9),
-            _triple(euler_from_matrix(pose[:3, :3]), 9), radius, 2.0 * radius,
+            None, _triple(pose[:3, 3], 9), _triple(_euler(turn), 9),
+            _triple(_euler(pose[:3, :3]), 9), radius, 2.0 * radius,
         )  # fmt: skip
         return
     azimuth = np.arctan2(pose[1, 3] - robot.anchor[1], pose[0, 3] - robot.anchor[0])
@@ -171,7 +176,7 @@ def _placements(robot: RobotModel, pose: Array, axis: Array, directions: int) ->
         for way in (apart, -apart):
             yield Placement(
                 _triple(middle, 2), _triple(middle + way * outwards, 2), _triple(turn_of_path, 6),
-                _triple(euler_from_matrix(tool), 6), radius, 2.0 * radius,
+                _triple(_euler(tool), 6), radius, 2.0 * radius,
             )  # fmt: skip
 
 
@@ -211,6 +216,13 @@ def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int)
         return None
     free = bool(arm.collision_free(everything[:: POINTS // 12]).all())
     return Posture(rest, placement, margin, condition, free) if free else None
+
+
+def _euler(rotation: Array) -> Array:
+    """Roll, pitch and yaw; a tool that points along x as well, where roll and yaw turn about the same axis."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
+        return euler_from_matrix(rotation)
 
 
 def _triple(values: Array | tuple[float, float, float], digits: int) -> tuple[float, float, float]:
