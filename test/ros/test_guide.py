@@ -41,6 +41,8 @@ def test_the_reference_says_what_the_nodes_say_of_their_parameters(ros, start, m
         "panda_sim": {},
         "recorder": {"output": str(tmp_path / "samples.csv")},
         "trajectory_follower": {"autostart": False},
+        "target_marker": {},
+        "viewer": {"model": "nominal", "port": 18080},
     }
     for name, parameters in given.items():
         start(name, **parameters)
