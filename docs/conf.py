@@ -10,6 +10,7 @@ sys.path[:0] = [str(HERE / "_ext"), str(ROOT)]
 
 project = "crisp_ik"
 author = "The crisp_ik authors"
+project_copyright = author
 release = re.search(r"<version>(.+?)</version>", (ROOT / "package.xml").read_text(encoding="utf-8"))[1]
 
 extensions = [

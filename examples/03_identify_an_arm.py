@@ -13,7 +13,8 @@ def main() -> dict[str, float]:
     urdf = RobotModel.panda()
     rng = np.random.default_rng(1)
     # What nobody knows: offsets of the joints, and where the tracker stands.
-    offsets = np.deg2rad([0.8, -1.2, 0.5, 1.5, -0.7, 1.0, 0.0])
+    # That of the first joint is none: from outside, a turned first joint and a turned tracker look the same.
+    offsets = np.deg2rad([0.0, -1.2, 0.5, 1.5, -0.7, 1.0, 0.0])
     real = urdf.with_bias(joint_offsets=offsets)
     tracker = make_pose([1.5, -0.4, 0.8], rotation_exponential(np.array([0.1, 0.2, 2.0])))
 

@@ -97,12 +97,13 @@ def run_page(page: Path, folder: Path, environment: dict[str, str] | None = None
                     continue
                 done = subprocess.run(
                     [*command, block.text], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE,
+                    capture_output=True, text=True, timeout=PATIENCE,
                 )  # fmt: skip
+                # How far it has got, on stderr, depends on the machine.
                 printed = done.stdout
                 for where, process, log in background:
                     assert process.poll() is None, f"{where} ended:\n{log.read_text()}"
-                assert done.returncode == 0, f"{place} ended with {done.returncode}:\n{printed}"
+                assert done.returncode == 0, f"{place} ended with {done.returncode}:\n{printed}{done.stderr}"
         for place, process, log in background:
             process.send_signal(signal.SIGINT)
             assert process.wait(30) == 0, f"{place} ended with {process.returncode}:\n{log.read_text()}"

@@ -12,8 +12,8 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-# Begins a paragraph whose lines are to stay as they are.
-VERBATIM = "\b"
+# Begins a paragraph whose lines are to stay as they are, and so do those behind it that are indented.
+VERBATIM, INDENT = "\b", "  "
 
 
 def plain(text: str) -> str:
@@ -76,7 +76,7 @@ def describe(command: Any, name: str) -> list[str]:
     )
     lines = [f"## {name}", "", "```text", " ".join(f"{name} {arguments} [OPTIONS]".split()), "```", ""]
     for paragraph in plain(command.help or "").strip("\n").split("\n\n"):
-        if paragraph.startswith(VERBATIM):
+        if paragraph.startswith((VERBATIM, INDENT)):
             lines += ["```text", textwrap.dedent(paragraph.strip(VERBATIM + "\n")), "```", ""]
         else:
             lines += [paragraph.strip(), ""]

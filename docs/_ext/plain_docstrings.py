@@ -22,9 +22,14 @@ def plain(text: str) -> str:
 
 def escape(app: Sphinx, what: str, name: str, subject: Any, options: Any, lines: list[str]) -> None:
     """Change the lines of a docstring in place."""
+    attributes = False
     for k, line in enumerate(lines):
+        if set(line.strip()) == {"-"}:
+            attributes = lines[k - 1].strip() == "Attributes"
         if field := FIELD.match(line):
-            lines[k] = field[1] + plain(field[2])
+            # Of "a, b : type" napoleon takes all but the last name for a type, where it lists attributes.
+            names = re.sub(r"(?<=\w), (?=\w)", ",", field[1]) if attributes else field[1]
+            lines[k] = names + plain(field[2])
         elif k + 1 == len(lines) or set(lines[k + 1].strip()) != {"-"}:
             lines[k] = line if re.fullmatch(r"\s*[\w*]+(, [\w*]+)*", line) else plain(line)
 

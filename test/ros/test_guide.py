@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
+from unittest.mock import MagicMock
 
 import pytest
 from oracles import ROOT
@@ -41,6 +43,7 @@ def test_the_reference_says_what_the_nodes_say_of_their_parameters(ros, start, m
         "panda_sim": {},
         "recorder": {"output": str(tmp_path / "samples.csv")},
         "trajectory_follower": {"autostart": False},
+        "viewer": {"model": "nominal", "port": 18080},
     }
     for name, parameters in given.items():
         start(name, **parameters)
@@ -52,12 +55,14 @@ def test_the_reference_says_what_the_nodes_say_of_their_parameters(ros, start, m
             compare(parameter, *told[key])
 
 
-def test_the_reference_says_what_the_trainer_says_of_its_parameters(ros):
-    from crisp_ik_ros.nodes.trainer import Trainer
-
-    node = Trainer()
+@pytest.mark.parametrize(("name", "kind"), [("trainer", "Trainer"), ("target_marker", "TargetMarker")])
+def test_the_reference_says_what_a_node_in_this_process_says_of_its_parameters(ros, monkeypatch, name, kind):
+    module = import_module(f"crisp_ik_ros.nodes.{name}")
+    # Its server of markers is a package of its own, which may not be there, and declares nothing.
+    monkeypatch.setattr(module, "InteractiveMarkerServer", MagicMock(), raising=False)
+    node = getattr(module, kind)()
     try:
-        read = {parameter.name: parameter for parameter in declared.parameters_of("trainer")}
+        read = {parameter.name: parameter for parameter in declared.parameters_of(name)}
         assert set(node._parameters) - COMMON == set(read)
         for key, parameter in read.items():
             compare(parameter, node.describe_parameter(key), node.get_parameter(key).get_parameter_value())
