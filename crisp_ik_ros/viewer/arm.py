@@ -73,6 +73,10 @@ class Arm:
         if visible != self._root.visible:
             self._root.visible = visible
 
+    def remove(self) -> None:
+        """Take it off the page."""
+        self._root.remove()
+
     def move(self, positions: Mapping[str, float]) -> None:
         """Stand as the joints do, given by name [rad or m]; those that are not named stay."""
         moved = {name for name, value in positions.items() if abs(value - self._drawn.get(name, 0.0)) > STILL}

@@ -51,6 +51,7 @@ class Scene:
         self._samples = samples
         self._arm: Arm | None = None
         self._ghost: Arm | None = None
+        self._shape: Shape | None = None
         self._errors: Errors | None = None
         self._ghost_wanted = True
         scene = self._scene
@@ -88,13 +89,11 @@ class Scene:
         self._camera.fov = FIELD_OF_VIEW
 
     def show_arm(self, shape: Shape, positions: Mapping[str, float]) -> None:
-        """Show the arm, and have the one of the answer ready; another description takes the place of the one before."""
-        if self._arm is not None:
-            for root in ("/arm", "/answer"):
-                self._scene.remove_by_name(root)
-        self._arm = Arm(self._scene, "/arm", shape)
-        self._ghost = Arm(self._scene, "/answer", shape, colors.ANSWER, 0.3)
-        self._ghost.visible = False
+        """Show the arm; another description takes the place of the one before."""
+        for arm in (self._arm, self._ghost):
+            if arm is not None:
+                arm.remove()
+        self._arm, self._ghost, self._shape = Arm(self._scene, "/arm", shape), None, shape
         self._arm.move(positions)
 
     def lengthen(self, tool: Array | None, nominal: Array | None) -> None:
@@ -158,6 +157,9 @@ class Scene:
 
     def show_answer(self, positions: Mapping[str, float] | None) -> None:
         """Let the other arm stand as an answer has it [rad or m]; None: there is none."""
+        if self._ghost is None and self._shape is not None and positions is not None:
+            # Not before: most who look on never ask, and it is as large as the arm itself.
+            self._ghost = Arm(self._scene, "/answer", self._shape, colors.ANSWER, 0.3)
         if self._ghost is not None:
             self._ghost.visible = positions is not None and self._ghost_wanted
             if positions is not None:
