@@ -239,7 +239,7 @@ def test_a_mesh_is_drawn_with_few_triangles_where_its_own_were(shape):
     import trimesh
 
     assert max(len(part.faces) for link in shape.links for part in link.parts) <= ENOUGH
-    ball = trimesh.creation.icosphere(5, 0.1)
+    ball = trimesh.creation.icosphere(6, 0.1)
     assert len(ball.faces) > 5 * ENOUGH
     vertices, faces = thinned(ball.vertices, ball.faces)
     assert 1000 < len(faces) <= ENOUGH and len(vertices) <= ENOUGH
@@ -248,6 +248,6 @@ def test_a_mesh_is_drawn_with_few_triangles_where_its_own_were(shape):
     np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 0.1, atol=0.005)
     # One that is small enough stays as it is, and one of a single point comes to nothing.
     assert thinned(vertices, faces)[1] is faces
-    point, none = thinned(np.ones((9000, 3)), np.arange(9000).reshape(-1, 3))
+    point, none = thinned(np.ones((30000, 3)), np.arange(30000).reshape(-1, 3))
     np.testing.assert_allclose(point, 1.0)
     assert len(point) == 1 and not len(none)

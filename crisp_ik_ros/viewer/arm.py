@@ -59,8 +59,8 @@ class Arm:
                     color=tint or part.color,
                     opacity=opacity,
                     side="front" if opacity is None else "double",
-                    cast_shadow=opacity is None,
-                    receive_shadow=opacity is None,
+                    cast_shadow=False,
+                    receive_shadow=False,
                 )
 
     @property

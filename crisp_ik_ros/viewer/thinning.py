@@ -7,7 +7,7 @@ import numpy as np
 from crisp_ik_ros.transforms import Array
 
 # Vertices and triangles of a part that are drawn as they are; cells along the longest side that are tried first.
-ENOUGH, FINEST = 4000, 200.0
+ENOUGH, FINEST = 8000, 200.0
 
 
 def thinned(vertices: Array, faces: np.ndarray, enough: int = ENOUGH) -> tuple[Array, np.ndarray]:
