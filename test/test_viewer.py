@@ -19,6 +19,7 @@ from crisp_ik_ros.viewer.newest import Newest
 from crisp_ik_ros.viewer.samples import colors_of, samples_of
 from crisp_ik_ros.viewer.server import LOCAL, address, free_port, require
 from crisp_ik_ros.viewer.shape import read_shape, way
+from crisp_ik_ros.viewer.thinning import ENOUGH, thinned
 from crisp_ik_ros.viewer.trail import PIECE, Trail
 from crisp_ik_ros.viewer.words import Answer, answer_html, legend_html, status_html
 
@@ -232,3 +233,21 @@ def test_without_viser_it_says_how_to_get_it(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(MissingDependencyError, match=r"crisp_ik\[view\]"):
         require()
+
+
+def test_a_mesh_is_drawn_with_few_triangles_where_its_own_were(shape):
+    import trimesh
+
+    assert max(len(part.faces) for link in shape.links for part in link.parts) <= ENOUGH
+    ball = trimesh.creation.icosphere(6, 0.1)
+    assert len(ball.faces) > 5 * ENOUGH
+    vertices, faces = thinned(ball.vertices, ball.faces)
+    assert 1000 < len(faces) <= ENOUGH and len(vertices) <= ENOUGH
+    thin = trimesh.Trimesh(vertices, faces, process=False)
+    assert thin.volume == pytest.approx(ball.volume, rel=0.02) and thin.area == pytest.approx(ball.area, rel=0.03)
+    np.testing.assert_allclose(np.linalg.norm(vertices, axis=1), 0.1, atol=0.005)
+    # One that is small enough stays as it is, and one of a single point comes to nothing.
+    assert thinned(vertices, faces)[1] is faces
+    point, none = thinned(np.ones((30000, 3)), np.arange(30000).reshape(-1, 3))
+    np.testing.assert_allclose(point, 1.0)
+    assert len(point) == 1 and not len(none)

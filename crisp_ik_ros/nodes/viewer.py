@@ -68,7 +68,7 @@ class Viewer(ManagedNode):
         self._errors: Errors | None = None
         self._fresh = self._placed = self._asked = False
         self._score_for: Array | None = None
-        self._heard = self._grown = self._moved = 0.0
+        self._heard = self._grown = self._moved = self._reached_at = self._starts_at = 0.0
 
         samples = samples_of(model)
         self._server = serve(options.host, options.port, "crisp_ik")
@@ -151,7 +151,12 @@ class Viewer(ManagedNode):
         targets = self._poses(message)
         if targets is not None:
             self._targets, self._fresh = targets, True
-            self._starts = self._reached = np.empty((0, 3))
+            # For who joins late they come in any order: only what is older belongs to the trajectory before.
+            begin = _seconds(message.header)
+            if self._reached_at < begin:
+                self._reached = np.empty((0, 3))
+            if self._starts_at < begin:
+                self._starts = np.empty((0, 3))
             self._scene.show_target_path(targets[:, :3, 3])
 
     def _on_actual(self, message: Path) -> None:
@@ -162,14 +167,14 @@ class Viewer(ManagedNode):
             # What was drawn on the way to the first target is no part of the path.
             self._fresh = False
             self._scene.forget_trails()
-        self._reached = reached
+        self._reached, self._reached_at = reached, _seconds(message.header)
 
     def _on_markers(self, message: MarkerArray) -> None:
         # Each line begins at its target, also where a pose between was not measured. Where it ends is stretched for
         # RViz; the page has the measured poses themselves.
         for marker in message.markers:
             if marker.ns == "errors":
-                self._starts = _positions(marker.points[::2])
+                self._starts, self._starts_at = _positions(marker.points[::2]), _seconds(marker.header)
 
     def _poses(self, message: Path) -> Array | None:
         try:
@@ -204,8 +209,7 @@ class Viewer(ManagedNode):
             self._to_tool()
         if not self._server.get_clients():
             return
-        starts = self._starts if len(self._starts) else self._targets[:, :3, 3]
-        errors = errors_of(starts, self._reached)
+        errors = errors_of(self._starts, self._reached)
         with self._server.atomic():
             if self._errors is None or len(errors.targets) != len(self._errors.targets):
                 self._errors = errors
@@ -283,6 +287,11 @@ class Viewer(ManagedNode):
 def has_display() -> bool:
     """Whether this machine can show a browser."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+
+
+def _seconds(header: Any) -> float:
+    """Time of a message [s]."""
+    return float(header.stamp.sec) + 1e-9 * float(header.stamp.nanosec)
 
 
 def _positions(points: Any) -> Array:

@@ -59,8 +59,8 @@ class Arm:
                     color=tint or part.color,
                     opacity=opacity,
                     side="front" if opacity is None else "double",
-                    cast_shadow=opacity is None,
-                    receive_shadow=opacity is None,
+                    cast_shadow=False,
+                    receive_shadow=False,
                 )
 
     @property
@@ -72,6 +72,10 @@ class Arm:
     def visible(self, visible: bool) -> None:
         if visible != self._root.visible:
             self._root.visible = visible
+
+    def remove(self) -> None:
+        """Take it off the page."""
+        self._root.remove()
 
     def move(self, positions: Mapping[str, float]) -> None:
         """Stand as the joints do, given by name [rad or m]; those that are not named stay."""

@@ -14,7 +14,9 @@ import numpy as np
 
 from crisp_ik_ros.errors import URDFError
 from crisp_ik_ros.files import read_file, shortened
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH
 from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.viewer.thinning import thinned
 
 # Bytes of a mesh, and triangles of a robot, that a page can bear.
 LARGEST_MESH, MOST_TRIANGLES = 1 << 26, 2_000_000
@@ -69,10 +71,10 @@ def parts_of(visual: Any, colors: dict[str, tuple[int, int, int]]) -> list[Part]
     gathered: dict[tuple[int, int, int], list[tuple[Array, np.ndarray]]] = {}
     for mesh, own in meshes:
         vertices = np.asarray(mesh.vertices, dtype=float) @ origin[:3, :3].T + origin[:3, 3]
-        if not np.isfinite(vertices).all():
-            raise URDFError("the geometry has vertices that are not finite")
+        if not (np.abs(vertices) <= LARGEST_LENGTH).all():
+            raise URDFError("the geometry has vertices that are not finite, or too far away")
         gathered.setdefault(own or color or GREY, []).append((vertices, np.asarray(mesh.faces)))
-    return [Part(*_joined(pieces), found) for found, pieces in gathered.items()]
+    return [Part(*thinned(*_joined(pieces)), found) for found, pieces in gathered.items()]
 
 
 def _joined(pieces: list[tuple[Array, np.ndarray]]) -> tuple[Array, np.ndarray]:

@@ -16,7 +16,7 @@ from crisp_ik_ros.viewer.shape import Shape
 from crisp_ik_ros.viewer.trail import Trail
 
 # Thickness of lines, and points of a path that are drawn.
-PATH_WIDTH, TRAIL_WIDTH, ERROR_WIDTH = 2.5, 3.0, 1.5
+PATH_WIDTH, TRAIL_WIDTH, ERROR_WIDTH = 2.5, 2.5, 2.0
 MOST_POINTS = 4000
 FIELD_OF_VIEW = 0.65
 HIDDEN = np.zeros((1, 2, 3))
@@ -51,10 +51,14 @@ class Scene:
         self._samples = samples
         self._arm: Arm | None = None
         self._ghost: Arm | None = None
+        self._shape: Shape | None = None
         self._errors: Errors | None = None
         self._ghost_wanted = True
         scene = self._scene
-        scene.configure_environment_map("studio", environment_intensity=0.5)
+        # Neither reflections nor shadows: a computer without a graphics card would draw a picture a second.
+        scene.configure_environment_map(None)
+        scene.configure_default_lights(cast_shadow=False)
+        scene.add_light_ambient("/light", intensity=0.9)
         scene.add_grid(
             "/floor", infinite_grid=True, cell_size=0.1, section_size=0.5, fade_distance=6.0 * reach,
             cell_color=(226, 229, 234), section_color=(205, 210, 218), plane_color=(246, 247, 249), plane_opacity=1.0,
@@ -71,7 +75,7 @@ class Scene:
                 "/samples", samples.positions.astype(np.float32), colors.FAR, point_size=0.0012 * max(1.0, reach),
                 point_shape="circle", point_shading="flat", precision="float32", visible=False,
             )  # fmt: skip
-        self._handle = scene.add_transform_controls("/target", scale=0.14 * reach, depth_test=False, opacity=0.9)
+        self._handle = scene.add_transform_controls("/target", scale=0.1 * reach, depth_test=False, opacity=0.9)
         self._handle.visible = False
         self._handle.on_update(lambda event: on_drag(_pose_of(event.target)))
         self.look_at(np.array([0.45, 0.0, 0.3]) * reach)
@@ -82,19 +86,17 @@ class Scene:
         length = float(np.linalg.norm(along))
         along = along / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
         aside = np.array([-along[1], along[0], 0.0])
-        middle = 0.62 * np.array([*center[:2], 0.0]) + np.array([0.0, 0.0, 0.22 * self._reach])
+        middle = 0.72 * np.array([*center[:2], 0.0]) + np.array([0.0, 0.0, 0.3 * self._reach])
         self._camera.look_at = middle
-        self._camera.position = middle + self._reach * (0.62 * along - 1.15 * aside + np.array([0.0, 0.0, 0.42]))
+        self._camera.position = middle + self._reach * (0.72 * along - 0.78 * aside + np.array([0.0, 0.0, 0.2]))
         self._camera.fov = FIELD_OF_VIEW
 
     def show_arm(self, shape: Shape, positions: Mapping[str, float]) -> None:
-        """Show the arm, and have the one of the answer ready; another description takes the place of the one before."""
-        if self._arm is not None:
-            for root in ("/arm", "/answer"):
-                self._scene.remove_by_name(root)
-        self._arm = Arm(self._scene, "/arm", shape)
-        self._ghost = Arm(self._scene, "/answer", shape, colors.ANSWER, 0.3)
-        self._ghost.visible = False
+        """Show the arm; another description takes the place of the one before."""
+        for arm in (self._arm, self._ghost):
+            if arm is not None:
+                arm.remove()
+        self._arm, self._ghost, self._shape = Arm(self._scene, "/arm", shape), None, shape
         self._arm.move(positions)
 
     def lengthen(self, tool: Array | None, nominal: Array | None) -> None:
@@ -158,6 +160,9 @@ class Scene:
 
     def show_answer(self, positions: Mapping[str, float] | None) -> None:
         """Let the other arm stand as an answer has it [rad or m]; None: there is none."""
+        if self._ghost is None and self._shape is not None and positions is not None:
+            # Not before: most who look on never ask, and it is as large as the arm itself.
+            self._ghost = Arm(self._scene, "/answer", self._shape, colors.ANSWER, 0.3)
         if self._ghost is not None:
             self._ghost.visible = positions is not None and self._ghost_wanted
             if positions is not None:

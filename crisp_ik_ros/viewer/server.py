@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 from typing import Any
 
@@ -67,7 +68,9 @@ def serve(host: str, port: int, label: str) -> Any:
     require()
     import viser
 
-    server: Any = viser.ViserServer(host=host, port=free_port(host, port), label=label, verbose=False)
+    # It frames its address and prints it, whatever it is told; the node's log has it.
+    with contextlib.redirect_stdout(io.StringIO()):
+        server: Any = viser.ViserServer(host=host, port=free_port(host, port), label=label, verbose=False)
     # viser would open a tunnel to a server of its own for whoever asks; nothing of a robot leaves its network here.
     server.request_share_url = lambda verbose=True: None
     server.gui.configure_theme(show_logo=False, show_share_button=False, brand_color=(26, 108, 219))

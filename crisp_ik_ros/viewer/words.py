@@ -54,7 +54,7 @@ def answer_html(answer: Answer | None, reason: str = "") -> str:
         rows.append(("says", escape(answer.message)))
     if good:
         rows += [
-            ("predicted error", f"{1e3 * answer.position_error:.3g} mm, {1e3 * answer.orientation_error:.3g} mrad"),
+            ("predicted error", f"{_small(answer.position_error)} mm, {_small(answer.orientation_error)} mrad"),
             ("support", f"{answer.support:.2f}"),
             ("rests on", escape(answer.source)),
         ]
@@ -95,6 +95,11 @@ def legend_html(samples: str) -> str:
 def note_html(text: str) -> str:
     """One line of the panel."""
     return _block(f'<div id="note">{escape(text)}</div>', "0.8em")
+
+
+def _small(value: float) -> str:
+    """Thousandths of a value, as HTML; of one that is next to nothing, only that."""
+    return f"{1e3 * value:.3g}" if value >= 1e-6 else "&lt; 0.001"
 
 
 def _length(millimetres: float) -> str:
