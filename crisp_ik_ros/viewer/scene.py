@@ -86,9 +86,9 @@ class Scene:
         length = float(np.linalg.norm(along))
         along = along / length if length > 1e-6 else np.array([1.0, 0.0, 0.0])
         aside = np.array([-along[1], along[0], 0.0])
-        middle = 0.72 * np.array([*center[:2], 0.0]) + np.array([0.0, 0.0, 0.3 * self._reach])
+        middle = 0.8 * np.array([*center[:2], 0.0]) + np.array([0.0, 0.0, 0.27 * self._reach])
         self._camera.look_at = middle
-        self._camera.position = middle + self._reach * (0.72 * along - 0.78 * aside + np.array([0.0, 0.0, 0.2]))
+        self._camera.position = middle + self._reach * (0.72 * along - 0.74 * aside + np.array([0.0, 0.0, 0.06]))
         self._camera.fov = FIELD_OF_VIEW
 
     def show_arm(self, shape: Shape, positions: Mapping[str, float]) -> None:
