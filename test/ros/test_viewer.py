@@ -70,8 +70,9 @@ def picture(page) -> np.ndarray:
 
 def test_the_page_shows_the_arm_with_all_of_its_meshes(page, nodes):
     says(page, STATUS, "at rest")
-    shown = wait_for(lambda: (image := picture(page)) is not None and (image.max(axis=2) < 0.45).sum() > 200 and image)
-    assert shown.std() > 0.02
+    # The Panda has black parts; the page's own colours are lighter.
+    wait_for(lambda: (picture(page).max(axis=2) < 0.45).sum() > 200)
+    assert picture(page).std() > 0.02
     assert "ignored" not in nodes["viewer"].text and "not shown" not in nodes["viewer"].text
 
 
