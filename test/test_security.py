@@ -92,7 +92,7 @@ def test_no_node_may_use_what_it_does_not_name():
         ("publish", "/clock", set()),
         ("reply", "/compute_ik", {"ik_service"}),
         ("reply", "/compute_ik_path", {"ik_service"}),
-        ("request", "/compute_ik", {"client", "trajectory_follower"}),
+        ("request", "/compute_ik", {"client", "target_marker", "trajectory_follower", "viewer"}),
         ("request", "/compute_ik_path", {"client"}),
         ("request", "/ik_service/*", {"operator"}),
     ],
