@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import textwrap
+import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -47,6 +48,9 @@ def add_command(
     shown = [_VERBATIM + textwrap.indent(example.strip("\n"), "  ") for example in examples]
     if shown:
         paragraphs += ["[bold]Examples[/bold]", *(_plain(example) for example in shown)]
+    function.__annotations__ = {
+        key: _with_union(hint) for key, hint in get_type_hints(function, include_extras=True).items()
+    }
     app.command(
         name,
         help="\n\n".join([_plain(paragraphs[0]), *paragraphs[1:]]),
@@ -57,3 +61,11 @@ def add_command(
 
 def _plain(text: str) -> str:
     return text.replace("[", r"\[")
+
+
+def _with_union(hint: Any) -> Any:
+    """Annotation with ``Union`` for ``|``: the Typer of Ubuntu 24.04, 0.9, knows only the former."""
+    if get_origin(hint) is Annotated:
+        kind, *settings = get_args(hint)
+        return Annotated[(_with_union(kind), *settings)]
+    return Union[get_args(hint)] if isinstance(hint, types.UnionType) else hint  # noqa: UP007

@@ -23,6 +23,7 @@ from crisp_ik_ros.nodes.trajectory_server import (
     stopping,
 )
 from crisp_ik_ros.robots.catalog import find_robot_file
+from crisp_ik_ros.viewer.words import Answer
 
 NAMES = ("a", "b", "c")
 
@@ -88,5 +89,7 @@ def test_an_answer_is_drawn_in_green_and_none_in_red_with_words(panda):
     assert len({(marker.ns, marker.id) for marker in good}) == 3
     assert good[0].color.g > good[0].color.r and bad[0].color.r > bad[0].color.g
     assert good[2].pose.position.z > target[2, 3]
-    assert words_of(1, "SUCCESS", "", 1e-4, 0.5) == "0.100 mm off by the model, support 0.50"
-    assert words_of(-31, "NO_IK_SOLUTION", "too far", 0.0, 0.0) == "NO_IK_SOLUTION (-31)\ntoo far"
+    solved = Answer(1, 1, "", "", 1e-4, 0.0, 0.5, 0.01)
+    assert words_of(solved, "SUCCESS") == "0.100 mm off by the model, support 0.50"
+    unsolved = Answer(2, -31, "too far", "", 0.0, 0.0, 0.0, 0.01)
+    assert words_of(unsolved, "NO_IK_SOLUTION") == "NO_IK_SOLUTION (-31)\ntoo far"

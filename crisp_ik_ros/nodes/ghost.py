@@ -11,6 +11,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from crisp_ik_ros.nodes.markers import new_marker, point_message
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, rotation_exponential
+from crisp_ik_ros.viewer.words import SUCCESS, Answer
 
 BONE, JOINT, TEXT = 0.02, 0.04, 0.03
 GOOD, BAD = (0.2, 0.8, 0.3, 0.6), (0.9, 0.2, 0.1, 0.6)
@@ -53,8 +54,10 @@ def ghost_markers(
     return MarkerArray(markers=[bones, joints, text])
 
 
-def words_of(code: int, name: str, message: str, position_error: float, support: float) -> str:
-    """What an answer amounts to, in a line or two for a person."""
-    if code == 1:
-        return f"{1e3 * position_error:.3f} mm off by the model, support {support:.2f}\n{message}".strip()
-    return f"{name} ({code})\n{message}".strip()
+def words_of(answer: Answer, name: str) -> str:
+    """What an answer, whose code has a name, amounts to, in a line or two for a person."""
+    if answer.code == SUCCESS:
+        first = f"{1e3 * answer.position_error:.3f} mm off by the model, support {answer.support:.2f}"
+    else:
+        first = f"{name} ({answer.code})"
+    return f"{first}\n{answer.message}".strip()

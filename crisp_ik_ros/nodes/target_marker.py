@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-from crisp_ik.srv import ComputeIK
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from visualization_msgs.msg import InteractiveMarker, InteractiveMarkerControl, InteractiveMarkerFeedback, MarkerArray
 
 from crisp_ik_ros.errors import CrispIKError, MissingDependencyError
-from crisp_ik_ros.nodes.conversions import (
-    duration_message,
-    joint_state_message,
-    pose_from_message,
-    pose_message,
-    pose_stamped_message,
-)
+from crisp_ik_ros.nodes.conversions import pose_from_message, pose_message
 from crisp_ik_ros.nodes.description import robot_of
 from crisp_ik_ros.nodes.ghost import ghost_markers, words_of
 from crisp_ik_ros.nodes.guard import positions_of
 from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
+from crisp_ik_ros.nodes.question import Questioner
 from crisp_ik_ros.nodes.targets import ErrorCode
 from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.viewer.words import Answer
 
 try:
     from interactive_markers import InteractiveMarkerServer
@@ -33,6 +30,8 @@ except ImportError:
     InteractiveMarkerServer = None  # type: ignore[assignment,misc]
 
 NAME = "target"
+# Between looks at whether an answer is overdue [s].
+CHECK_PERIOD = 0.1
 # Of the quaternion of a control, whose axis is the x axis turned by it: along x, z and y.
 AXES = {"x": (1.0, 0.0, 0.0), "z": (0.0, 1.0, 0.0), "y": (0.0, 0.0, 1.0)}
 
@@ -51,13 +50,15 @@ class TargetMarker(ManagedNode):
             )
         self._robot = robot = robot_of(**declare_robot(self))
         scale = declare(self, "scale", 0.2, "Size of the handle [m].", 0.01, 10.0)
-        self._timeout = declare(self, "ik_timeout", 0.05, "Time the service may search for a target [s].", 1e-4, 10.0)
+        timeout = declare(self, "ik_timeout", 0.05, "Time the service may search for a target [s].", 1e-4, 10.0)
+        patience = declare(self, "service_timeout", 2.0, "Longest wait for an answer [s].", 0.01, 60.0)
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._answers = self.create_publisher(MarkerArray, "~/answer", latched)
-        self._client: Any = self.create_client(ComputeIK, "compute_ik")
-        self._seed = robot.rest.copy()
-        self._wanted: Array | None = None
-        self._pending = False
+        self._questioner = Questioner(self, robot.base_link, timeout, patience, self._on_answer)
+        self._questioner.seed = dict(zip(robot.joint_names, robot.rest.tolist(), strict=True))
+        self._configuration = robot.rest.copy()
+        self._target: Array | None = None
+        self.create_timer(CHECK_PERIOD, self._questioner.check, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self._server = InteractiveMarkerServer(self, "target_marker")
         marker = handle(robot.base_link, robot.forward_kinematics(robot.rest), scale)
         self._server.insert(marker, feedback_callback=self._on_feedback)
@@ -76,42 +77,27 @@ class TargetMarker(ManagedNode):
             self.get_logger().warning(text, throttle_duration_sec=5.0)
             return
         try:
-            self._wanted = pose_from_message(feedback.pose)
+            self._target = pose_from_message(feedback.pose)
         except CrispIKError as error:
             self.get_logger().warning(str(error), throttle_duration_sec=5.0)
             return
-        self._ask()
+        self._questioner.put(self._target)
 
-    def _ask(self) -> None:
-        """Ask for the latest target, unless an answer is still to come."""
-        if self._pending or self._wanted is None:
-            return
-        target, self._wanted = self._wanted, None
-        if not self._client.service_is_ready():
-            self._draw(target, False, f"no service {self._client.srv_name}")
-            return
-        request = ComputeIK.Request(pose=pose_stamped_message(target, self._robot.base_link))
-        request.seed = joint_state_message(self._robot.joint_names, self._seed)
-        request.timeout = duration_message(self._timeout)
-        self._pending = True
-        self._client.call_async(request).add_done_callback(lambda future: self._on_answer(target, future.result()))
-
-    def _on_answer(self, target: Array, answer: ComputeIK.Response) -> None:
-        self._pending = False
-        code, good = int(answer.error_code), False
-        words = words_of(code, name_of(code), answer.message, answer.position_error, answer.support)
-        if code == ErrorCode.SUCCESS:
+    def _on_answer(self, answer: Answer | None, solution: Mapping[str, float] | None, words: str) -> None:
+        good = False
+        if answer is not None:
+            words = words_of(answer, name_of(answer.code))
+        if solution is not None:
             try:
-                self._seed = positions_of(self._robot, answer.solution.name, answer.solution.position, "solution")
+                self._configuration = positions_of(
+                    self._robot, list(solution), list(solution.values()), "solution of compute_ik"
+                )
                 good = True
             except CrispIKError as error:
                 words = str(error)
-        self._draw(target, good, words)
-        self._ask()
-
-    def _draw(self, target: Array, good: bool, words: str) -> None:
+        assert self._target is not None
         stamp = self.get_clock().now().to_msg()
-        self._answers.publish(ghost_markers(self._robot, self._seed, target, words, good, stamp))
+        self._answers.publish(ghost_markers(self._robot, self._configuration, self._target, words, good, stamp))
 
 
 def name_of(code: int) -> str:

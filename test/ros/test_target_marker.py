@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 from processes import NodeProcess
@@ -70,6 +72,11 @@ def test_wherever_it_is_dragged_the_answer_is_drawn(ros, marker, module_client, 
         far = make_pose([0.0, 5.0, 0.0], np.eye(3))
         drag(far, lambda markers: "NO_IK_SOLUTION" in text_of(markers) or "TIMED_OUT" in text_of(markers))
         assert answers[-1].markers[0].color.r > answers[-1].markers[0].color.g
+        # An answer that does not come is given up, and the next question is answered.
+        service.process.send_signal(signal.SIGSTOP)
+        drag(near, lambda markers: "no answer from" in text_of(markers))
+        service.process.send_signal(signal.SIGCONT)
+        drag(near, lambda markers: "support" in text_of(markers))
         assert marker.stopped_cleanly()
     finally:
         assert service.stopped_cleanly()
