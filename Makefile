@@ -56,7 +56,7 @@ lint: setup
 # which lines none of them reaches.
 ifeq ($(TEST_ARGS),)
 test: lint
-	@$(ENTER); rm -f .coverage .coverage.*; code=0; \
+	@$(ENTER); python test/compile_first.py; rm -f .coverage .coverage.*; code=0; \
 	OPENBLAS_NUM_THREADS=1 python -m pytest test -m "not long and not alone" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= || code=1; \
 	python -m pytest test/ros -m "alone and not long" --cov --cov-append --cov-report=term --cov-fail-under=95 || code=1; \
 	exit $$code

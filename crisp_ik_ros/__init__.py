@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# Numba keeps compiled functions by the path of their source: it is to be one path, also for who comes through a link.
+__path__ = [os.path.realpath(folder) for folder in __path__]
 
 from crisp_ik_ros.early_end import end_quietly
 

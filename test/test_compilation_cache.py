@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import crisp_ik_ros
 from crisp_ik_ros.compilation_cache import PREFIX
 
 CALLEE = """
@@ -69,3 +71,15 @@ def test_a_cache_that_the_user_chose_is_left_alone(package, tmp_path):
     run(package, NUMBA_CACHE_DIR=str(tmp_path / "mine"))
     assert not list(package.rglob(f"{PREFIX}*"))
     assert any((tmp_path / "mine").rglob("*.nbi"))
+
+
+def test_who_comes_through_a_link_finds_what_was_compiled(tmp_path):
+    """A clone is on the path of Python as it is, and through the link of its environment."""
+    (tmp_path / "crisp_ik_ros").symlink_to(Path(crisp_ik_ros.__file__).resolve().parent)
+    program = "from crisp_ik_ros.robots import chain; print(chain.frames.stats.cache_path)"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    command = [sys.executable, "-c", program]
+    through = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, cwd=tmp_path)
+    from crisp_ik_ros.robots import chain
+
+    assert through.stdout.strip() == chain.frames.stats.cache_path

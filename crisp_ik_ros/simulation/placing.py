@@ -16,12 +16,13 @@ from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.trajectories import place_trajectory, placed_trajectories
 from crisp_ik_ros.transforms import Array, euler_from_matrix, make_pose, matrix_from_euler
 
-# Random configurations that are looked at, those of them whose Jacobian is, and places that are tried.
-DRAWN, CLOSER, TRIED = 60_000, 4_000, 60
+# Random configurations that are looked at, those of them whose Jacobian is, and places that are tried; of an arm that
+# does not move its tool in all directions fewer: it either takes such poses at once, or never.
+DRAWN, CLOSER, TRIED, TRIED_OF_FEW = 60_000, 4_000, 60, 20
 # Good places that are compared.
 ENOUGH = 4
-# Targets of each trajectory, and the time to search for one [s].
-POINTS, PATIENCE = 60, 0.2
+# Targets of each trajectory, the time to search for one, and for the place above them all [s].
+POINTS, PATIENCE, FIRST_PATIENCE = 60, 0.2, 0.05
 # Time for a first search, of which a machine that compiles takes most [s].
 COMPILING = 120.0
 # From the limits the whole way, as a share of a joint's range; of joints that turn without end: of nothing.
@@ -86,7 +87,7 @@ def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
     conditions = condition_numbers(robot, configurations, directions)
     score = _handiness(robot, poses, axis, directions) + np.minimum(1.0, 8.0 / conditions)
     score += np.minimum(1.0, _margins(robot, configurations) / 0.2)
-    order = np.argsort(-score, kind="stable")[:TRIED]
+    order = np.argsort(-score, kind="stable")[: TRIED if directions == ALL_DIRECTIONS else TRIED_OF_FEW]
     order = order[arm.collision_free(configurations[order])]
     found: list[Posture] = []
     for index in order:
@@ -196,7 +197,7 @@ def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int)
     above[:3, 3] = np.mean([path[:, :3, 3].mean(axis=0) for path in paths], axis=0)
     if _normal(robot) is None:
         above[2, 3] += max(LIFT * robot.reach, 2.0 * placement.radius)
-    solved = ModelBasedIK(robot, timeout=PATIENCE).solve(make_pose(above[:3, 3], above[:3, :3]), near)
+    solved = ModelBasedIK(robot, timeout=FIRST_PATIENCE).solve(make_pose(above[:3, 3], above[:3, :3]), near)
     if not solved.success:
         return None
     rest = np.clip(np.round(solved.configuration, 3), robot.lower, robot.upper)

@@ -90,6 +90,21 @@ def test_start_and_stop_work_the_arm_moves_and_its_error_is_told(page):
     says(page, STATUS, "at rest")
 
 
+def test_who_opens_the_page_late_sees_the_arm_and_what_was_followed(page):
+    first = page.current_window_handle
+    address = page.current_url
+    page.switch_to.new_window("tab")
+    try:
+        page.get(address)
+        assert says(page, STATUS, r"mean, worst\s+[\d.]+ mm")
+        wait_for(lambda: (picture(page).max(axis=2) < 0.45).sum() > 200)
+        # The path that was to be followed is blue, and there is no more of that blue than of the handle without it.
+        assert len(handle_pixels(picture(page))) > 100
+    finally:
+        page.close()
+        page.switch_to.window(first)
+
+
 def test_a_target_that_is_dragged_with_the_mouse_is_answered(page, nodes):
     from selenium.webdriver.common.action_chains import ActionChains
 
