@@ -16,6 +16,7 @@ from crisp_ik_ros.nodes.time_scaling import GRID, Limits
 J = 3
 LOWER, UPPER = np.full(J, -2.0), np.full(J, 2.0)
 LIMITS = Limits(np.array([1.0, 0.7, 1.3]), 14.0, 0.04, 0.3)
+WHOLE = Limits(LIMITS.velocity, LIMITS.acceleration, LIMITS.braking_time, 3600.0)
 HALT = 0.1
 # Far from zero, as the time of a real clock is.
 BEGIN = 1_700_000_000_000_000_000 // GRID * GRID
@@ -286,3 +287,40 @@ def test_a_command_that_would_come_too_late_is_withdrawn_and_the_one_before_it_h
     later = drive.run(now, now + halt)
     assert later.rates[0] == 0.0 and not drive.withdraw(now)
     np.testing.assert_allclose(later.positions[0], sent.positions[-1])
+
+
+def bent(count=40):
+    """Path round a bend at each waypoint, so fast that it is driven as its bends allow."""
+    path = JointPath(np.zeros(J), LOWER, UPPER)
+    for k in range(1, count):
+        path.add(0.3 * np.sin(0.9 * k + np.arange(J)) - 0.3 * np.sin(np.arange(J)), 0.04)
+    path.close()
+    return path
+
+
+@pytest.mark.parametrize("count", [2, 7, 40])
+def test_a_whole_path_is_one_command_to_its_end_and_then_none(count):
+    path = bent(count)
+    drive, now, sent = Drive(path, WHOLE, BEGIN, whole=True), BEGIN, []
+    while not drive.arrived(now):
+        plan = drive.run(now, now + 3600_000 * MS)
+        if plan is not None:
+            sent.append(plan)
+            assert not drive.withdraw(now + 50 * MS)
+        now += 10 * MS
+        assert now < BEGIN + 60_000 * MS
+    # The last bit may be another one: it never takes as long as the way.
+    assert 1 <= len(sent) <= 2 and path.end - sent[0].goal < 1e-3 and drive.plan.goal == pytest.approx(path.end)
+    assert np.abs(sent[0].velocities).max() <= LIMITS.velocity.max() * 1.001 and sent[0].rates[-1] == 0.0
+
+
+def test_a_whole_path_that_takes_long_to_plan_gets_more_time_until_it_is_sent():
+    drive, now, tries = Drive(bent(), WHOLE, BEGIN, whole=True), BEGIN, 0
+    while True:
+        plan = drive.run(now, now + 3600_000 * MS)
+        now += 700 * MS  # as long as that takes here
+        tries += 1
+        if not drive.withdraw(now):
+            break
+        assert drive.rests(now) and tries < 6
+    assert tries > 1 and plan.rates[0] == 0.0 and drive.plan.goal > 0.9 * drive.path.end

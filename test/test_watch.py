@@ -37,6 +37,14 @@ def test_who_is_silent_is_named_and_the_deadline_is_that_of_the_one_silent_for_l
     assert watch.age(10.15, SERVICE) == pytest.approx(0.07)
 
 
+def test_while_nobody_listens_nobody_is_silent():
+    watch = Watch(0.1)
+    hear(watch, 10.0)
+    assert watch.silent(10.5) == [SERVICE, JOINTS]
+    watch.excuse(0.45)
+    assert watch.silent(10.5) == [] and watch.silent(10.6) == [SERVICE, JOINTS]
+
+
 def test_a_stamp_that_stays_is_no_sign_of_life_and_none_at_all_is_one():
     watch = Watch(0.1)
     assert hear(watch, 1.0, stamp=5) and not hear(watch, 1.05, stamp=5) and hear(watch, 1.1, stamp=4)

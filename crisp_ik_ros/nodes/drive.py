@@ -12,7 +12,9 @@ from crisp_ik_ros.transforms import Array
 
 # A command changes nothing before so long from now: it has to get there first [ns].
 LEAD = 15_000_000
-# The same where the last command already slows down, so that to be late would be felt [ns].
+# The same for a command that leads to the end of the path: at first, and where that is not enough [ns].
+WHOLE_LEAD, LONGEST_LEAD = 100_000_000, 10_000_000_000
+# The same as the first where the last command already slows down, so that to be late would be felt [ns].
 LATER = 35_000_000
 # A command that is so late for what it changes is not sent: the arm has gone on as the last one says [ns].
 TOO_LATE = 10_000_000
@@ -29,6 +31,9 @@ class Drive:
         Time before which nothing moves [ns].
     along : float
         Path time to begin at [s].
+    whole : bool
+        Whether each command is to lead to the end of the path. To plan one takes its time, and another comes only where
+        it has not reached the end.
 
     Attributes
     ----------
@@ -38,8 +43,9 @@ class Drive:
         Samples of the past that are kept: what is measured is compared with what was commanded then.
     """
 
-    def __init__(self, path: JointPath, limits: Limits, begin: int, along: float = 0.0):
-        self.path, self._limits = path, limits
+    def __init__(self, path: JointPath, limits: Limits, begin: int, along: float = 0.0, whole: bool = False):
+        self.path, self._limits, self._whole = path, limits, whole
+        self._lead = WHOLE_LEAD if whole else LEAD
         self.history = round(limits.horizon / STEP)
         self.plan = Plan.rest(path, along, -(-begin // GRID))
         self._before, self._latest = self.plan, 0
@@ -49,6 +55,8 @@ class Drive:
         if now <= self._latest or self._before is self.plan:
             return False
         self.plan = self._before
+        if self._whole:
+            self._lead = min(2 * self._lead, LONGEST_LEAD)
         return True
 
     def run(self, now: int, rest_by: int) -> Plan | None:
@@ -64,9 +72,9 @@ class Drive:
         Plan or None
             To be commanded; None where the last command is to go on as it is.
         """
-        if now + LEAD < self.plan.first * GRID or self._lands():
+        if now + self._lead < self.plan.first * GRID or self._lands() or (self._whole and not self.rests(now)):
             return None
-        commit = self._commit(now, LEAD)
+        commit = self._commit(now, self._lead)
         if self.plan.braking <= commit < self.plan.last:
             commit = self._commit(now, LATER)
         return self._replan(now, commit, rest_by // GRID)

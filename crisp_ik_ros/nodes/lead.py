@@ -31,13 +31,17 @@ class Lead:
         Rest where the way to the path ends [s].
     tolerance : float
         An arm within this of where it was commanded to be is there [rad or m].
+    whole : bool
+        Whether each command leads to the end of the path, or of the way there.
     """
 
-    def __init__(self, robot: RobotModel, path: JointPath, limits: Limits, settle: float, tolerance: float):
-        self.path = path
+    def __init__(
+        self, robot: RobotModel, path: JointPath, limits: Limits, settle: float, tolerance: float, whole: bool = False
+    ):
+        self.path, self._whole = path, whole
         self._robot, self._limits, self._tolerance = robot, limits, tolerance
         self._settle = round(settle * 1e9)
-        self._main = Drive(path, limits, 0)
+        self._main = Drive(path, limits, 0, whole=whole)
         self._drive = self._main
         self._until = 0
         self._let_go = False
@@ -46,7 +50,7 @@ class Lead:
         """Set off from a configuration (J,) to where the path is to be driven from; the first command, a rest there."""
         goal = self.path.at(self._main.plan.goal)[0][0]
         way = straight(here, goal, self._robot.lower, self._robot.upper, self._limits.velocity)
-        self._drive = Drive(way, self._limits, now + gathering)
+        self._drive = Drive(way, self._limits, now + gathering, whole=self._whole)
         self._until, self._let_go = 0, False
         return self._drive.plan
 

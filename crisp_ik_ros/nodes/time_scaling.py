@@ -25,6 +25,8 @@ ACCELERATION_SLACK = 1.03
 # Tried one after the other, where a path bends so much that samples exceed the slack.
 CAUTION = (1.0, 0.7, 0.4, 0.15)
 TINY = 1e-9
+# Where no more is left of the path, and only ever slower, it is left to another command, from rest [s].
+NEARLY = 0.01 * STEP
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,9 @@ class _Ahead:
             if wish <= falling or wish <= TINY:
                 continue
             there = place + 0.5 * STEP * (rate + wish)
+            # What is allowed falls with what is left, both towards nothing: the end would never be reached.
+            if wish < rate and self._end - there < NEARLY:
+                continue
             tail = self.brake(there, wish)
             if len(tail[0]) <= samples and tail[0][-1] <= self._end + TINY:
                 return there, wish, tail

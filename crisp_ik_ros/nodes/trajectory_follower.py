@@ -209,7 +209,8 @@ class TrajectoryFollower(ManagedNode):
         assert route is not None and self._measured.joints is not None
         if self._lead is None:
             if route.path is not None and (route.over or not self._commander.whole):
-                self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance)
+                whole = self._commander.whole
+                self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance, whole)
                 self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
             elif route.over:
                 self._settle(now)
@@ -239,6 +240,9 @@ class TrajectoryFollower(ManagedNode):
             self._late = late
             rest_in = LONGEST_GOAL if self._commander.whole else self._watch.deadline - steady
             self._send(lead.run(now, now + round(1e9 * rest_in)))
+            if self._commander.whole:
+                # To plan all of a path takes a while.
+                self._watch.excuse(time.monotonic() - steady)
 
     def _lose(self, reason: str) -> None:
         """Wait at rest; what was commanded last ends there."""

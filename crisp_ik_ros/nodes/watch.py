@@ -93,6 +93,10 @@ class Watch:
         """Begin anew to count how long all has been well."""
         self._since = steady
 
+    def excuse(self, duration: float) -> None:
+        """Note that nobody has listened for a time [s]: what was not heard then is no silence."""
+        self._heard = {name: heard + duration for name, heard in self._heard.items()}
+
     def lost(self, steady: float) -> None:
         """Note that the motion had to be halted."""
         self._frozen += self._suspect
