@@ -140,11 +140,12 @@ environment_hash=$({
     cat requirements/*.txt scripts/relocate_wheels.py
 } | sha256sum | cut -d' ' -f1)
 
-# Show that pip is alive without its hundreds of lines; those go to the log.
+# Show that pip is alive without its hundreds of lines; those go to the log. Python compiles what is imported, when it is:
+# all of it at once would take a minute.
 pip_install() {
     local status=0
     {
-        "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --prefer-binary "$@" 2>&1 ||
+        "$venv/bin/python" -m pip install --disable-pip-version-check --no-input --no-compile --prefer-binary "$@" 2>&1 ||
             echo "pip failed with status $?"
     } | tee -a "$log/pip.log" | awk '
         /^Collecting/ { n++; if (n % 40 == 0) { printf "    %d packages found\n", n; fflush() } }

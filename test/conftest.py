@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ from crisp_ik_ros import CRiSP, Dataset, ModelBasedIK, RobotModel
 from crisp_ik_ros.regression.kernels import GaussianKernel
 from crisp_ik_ros.trajectories import SPIRAL_CENTER, tool_orientation
 from crisp_ik_ros.transforms import make_pose
+
+# Who is started in the background by a shell ignores Ctrl-C, and so would all nodes and commands that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every run and machine.
 settings.register_profile("suite", deadline=None, derandomize=True, max_examples=30, database=None)

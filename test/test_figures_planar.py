@@ -157,6 +157,7 @@ def test_link_bias_changes_the_lengths_of_the_links_and_nothing_else():
     assert len(signs) > 2
 
 
+@pytest.mark.long
 def test_figure_4_is_the_same_for_the_same_seed_and_differs_between_repetitions(monkeypatch):
     monkeypatch.setattr(figure4, "QUICK", (60, 3, 30, 2))
     monkeypatch.setattr(figure4, "POOL", 300)

@@ -70,6 +70,7 @@ def test_positions_and_an_unknown_marker():
     np.testing.assert_array_equal(make_arm(3, unknown="tool").marker[:3, :3], np.eye(3))
 
 
+@pytest.mark.long
 def test_the_benchmark_writes_json_and_picture(tmp_path):
     module = importlib.import_module("benchmarks.learned_kinematics")
     result = module.run(sizes=((60, 100), 1, 60, 30, 25, 60, 20))

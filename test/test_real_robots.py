@@ -126,6 +126,7 @@ def test_scatter_of_two_rows_by_hand():
     assert found["there"] == pytest.approx({"mean_mm": apart, "max_mm": apart})
 
 
+@pytest.mark.long
 def test_leave_one_out_as_a_plain_script_prints_one_json_object(small_arm):
     folder, urdf = small_arm
     done = script(

@@ -42,7 +42,7 @@ def nodes(ros, tmp_path_factory):
 def page(nodes, tmp_path_factory):
     nodes["viewer"].wait_for("to be seen at")
     nodes["ik_service"].wait_for("serving")
-    browser = open_browser(tmp_path_factory.mktemp("browser"))
+    browser = open_browser(tmp_path_factory.mktemp("browser"), 900, 600)
     browser.get(re.search(r"to be seen at (http://\S+)", nodes["viewer"].text)[1])
     yield browser
     browser.quit()
@@ -66,6 +66,40 @@ def picture(page) -> np.ndarray:
     from matplotlib.image import imread
 
     return imread(io.BytesIO(page.find_element("css selector", "canvas").screenshot_as_png))[..., :3]
+
+
+def test_a_second_page_has_the_next_port(nodes, start):
+    nodes["viewer"].wait_for("to be seen at")
+    second = start("viewer", port=8700, controls=False)
+    second.wait_for("to be seen at")
+    assert "port 8700 is taken" in second.text
+    assert second.stopped_cleanly()
+
+
+def test_an_address_that_is_not_this_machines_is_fatal_in_words(ros, start):
+    viewer = start("viewer", host="192.0.2.1")
+    assert viewer.wait() == 1
+    assert "set the parameters host and port" in viewer.text and "Traceback" not in viewer.text
+
+
+def test_another_trajectory_holds_from_the_next_start_on_and_nonsense_is_refused(nodes, module_client):
+    def choose(text: str):
+        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
+        request = SetParameters.Request(parameters=[Parameter(name="trajectory", value=value)])
+        return module_client.call(SetParameters, "trajectory_follower/set_parameters", request).results[0]
+
+    refused = choose("square")
+    assert not refused.successful and "'spiral'" in refused.reason and "square" in refused.reason
+    got = module_client.call(
+        GetParameters, "trajectory_follower/get_parameters", GetParameters.Request(names=["trajectory"])
+    )
+    assert got.values[0].string_value == "circle"
+    assert choose("spiral").successful
+    assert module_client.call(Trigger, "trajectory_follower/start", Trigger.Request()).success
+    nodes["trajectory_follower"].wait_for("spiral: 60 targets")
+    # Of what is followed, nothing changes.
+    assert choose("circle").successful
+    module_client.call(Trigger, "trajectory_follower/stop", Trigger.Request())
 
 
 def test_the_page_shows_the_arm_with_all_of_its_meshes(page, nodes):
@@ -142,36 +176,5 @@ def test_the_page_fetches_nothing_from_anywhere_else(page):
             assert url.startswith(("http://127.0.0.1:", "data:", "blob:", "chrome:")), url
 
 
-def test_another_trajectory_holds_from_the_next_start_on_and_nonsense_is_refused(nodes, module_client):
-    def choose(text: str):
-        value = ParameterValue(type=ParameterType.PARAMETER_STRING, string_value=text)
-        request = SetParameters.Request(parameters=[Parameter(name="trajectory", value=value)])
-        return module_client.call(SetParameters, "trajectory_follower/set_parameters", request).results[0]
-
-    refused = choose("square")
-    assert not refused.successful and "'spiral'" in refused.reason and "square" in refused.reason
-    got = module_client.call(
-        GetParameters, "trajectory_follower/get_parameters", GetParameters.Request(names=["trajectory"])
-    )
-    assert got.values[0].string_value == "circle"
-    assert choose("spiral").successful
-    assert module_client.call(Trigger, "trajectory_follower/start", Trigger.Request()).success
-    nodes["trajectory_follower"].wait_for("spiral: 60 targets")
-    # Of what is followed, nothing changes.
-    assert choose("circle").successful
-    module_client.call(Trigger, "trajectory_follower/stop", Trigger.Request())
-
-
-def test_a_second_page_has_the_next_port_and_both_end_cleanly(nodes, start):
-    nodes["viewer"].wait_for("to be seen at")
-    second = start("viewer", port=8700, controls=False)
-    second.wait_for("to be seen at")
-    assert "port 8700 is taken" in second.text
-    assert second.stopped_cleanly()
+def test_with_its_page_open_the_viewer_ends_cleanly(page, nodes):
     assert nodes["viewer"].stopped_cleanly()
-
-
-def test_an_address_that_is_not_this_machines_is_fatal_in_words(ros, start):
-    viewer = start("viewer", host="192.0.2.1")
-    assert viewer.wait() == 1
-    assert "set the parameters host and port" in viewer.text and "Traceback" not in viewer.text
