@@ -16,7 +16,7 @@ from crisp_ik_ros.nodes.health import Level
 from crisp_ik_ros.nodes.phase import Phase
 from crisp_ik_ros.nodes.route import Route
 from crisp_ik_ros.nodes.targets import ErrorCode
-from crisp_ik_ros.nodes.watch import JOINTS, SERVICE, Timeline, Watch
+from crisp_ik_ros.nodes.watch import DOUBT, JOINTS, SERVICE, Timeline, Watch
 from crisp_ik_ros.trajectories import circle
 
 
@@ -59,6 +59,23 @@ def test_values_that_stay_while_the_arm_moves_are_no_sign_of_life_nor_at_rest_af
         watch.lost(time)
         assert hear(watch, time + 0.1, values=same) == (time == 2.0)
     assert hear(watch, 4.0, values=same + 1.0) and hear(watch, 4.1, values=same + 1.0)
+
+
+def test_joint_states_that_seemed_frozen_are_tried_again_after_a_while_that_doubles():
+    watch, same, time, waits = Watch(0.1), np.zeros(2), 1.0, []
+    hear(watch, time, values=same)
+    for _ in range(5):
+        begin = time = time + 0.01
+        assert not hear(watch, time, values=same, must_change=True)
+        watch.lost(time)
+        while True:
+            time += 0.01
+            if hear(watch, time, values=same):
+                break
+        waits.append(time - begin)
+    np.testing.assert_allclose(waits, [0.0, DOUBT, 2.0 * DOUBT, 4.0 * DOUBT, 8.0 * DOUBT], atol=0.03)
+    # Within the time after which the follower gives up they are tried a few times only.
+    assert sum(waits) < 60.0
 
 
 def test_all_is_well_again_when_both_were_heard_for_long_enough_since_the_loss():

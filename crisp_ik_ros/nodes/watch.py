@@ -13,6 +13,9 @@ LARGEST_STEP, LARGEST_SIMULATED_STEP = 0.05, 0.2
 
 # A command may get lost, and the arm then rests where it should move; twice in a row it is its joint states that froze.
 FROZEN = 2
+# Or the commands still come too late, on a machine that is held up: that is tried after this time, then after twice that,
+# and so on [s].
+DOUBT = 3.0
 
 
 class Watch:
@@ -30,7 +33,7 @@ class Watch:
         self._since = 0.0
         self._stamp: int | None = None
         self._values: Array | None = None
-        self._suspect, self._frozen = False, 0
+        self._suspect, self._frozen, self._doubted = False, 0, -np.inf
 
     def answered(self, steady: float) -> None:
         """Note an answer of the service, which was alive at a time [s]."""
@@ -47,7 +50,7 @@ class Watch:
         values : (J,)
         must_change : bool
             Whether the arm is moving: then the same values again are no sign of life. At rest they are, but not after
-            the arm was lost ``FROZEN`` times because of them.
+            the arm was lost ``FROZEN`` times because of them, for a while that is longer each time.
         """
         values = np.asarray(values, dtype=float)
         if stamp and stamp == self._stamp:
@@ -56,11 +59,11 @@ class Watch:
         changed = self._values is None or not np.array_equal(values, self._values)
         self._values = values
         if changed:
-            self._frozen, self._suspect = 0, False
+            self._frozen, self._suspect, self._doubted = 0, False, -np.inf
         elif must_change:
             self._suspect = True
             return False
-        elif self._frozen >= FROZEN:
+        elif steady < self._doubted:
             return False
         self._hear(JOINTS, steady)
         return True
@@ -100,6 +103,8 @@ class Watch:
     def lost(self, steady: float) -> None:
         """Note that the motion had to be halted."""
         self._frozen += self._suspect
+        if self._suspect and self._frozen >= FROZEN:
+            self._doubted = steady + DOUBT * 2.0 ** (self._frozen - FROZEN)
         self._suspect = False
         self.count_anew(steady)
 
