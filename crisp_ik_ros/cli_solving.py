@@ -53,7 +53,7 @@ def ik(
     from crisp_ik_ros.terminal import show
 
     with progress_bars(as_json) as bar:
-        bar("compiling (the first time, half a minute)")
+        bar("compiling (the first time, about a minute)")
         summary = commands.solve_pose(model, position, rpy, seed, timeout)
     show(summary, as_json)
     if not summary["success"]:

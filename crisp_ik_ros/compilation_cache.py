@@ -93,7 +93,7 @@ def _passing(package: Path, name: str) -> Path:
         places = " or ".join(map(str, _roots(package)))
         warnings.warn(
             f"compiled functions cannot be kept in {places}: what is compiled now is compiled again at the next start, "
-            "which takes half a minute; NUMBA_CACHE_DIR can name another folder",
+            "which takes about a minute; NUMBA_CACHE_DIR can name another folder",
             RuntimeWarning,
             stacklevel=3,
         )

@@ -92,7 +92,7 @@ def run_demo(out: Path, quiet: bool = False, log_level: str = "info") -> dict[st
     """
     console = Console(quiet=quiet, highlight=False)
     out.mkdir(parents=True, exist_ok=True)
-    with _step(console, "compiling (the first time, about half a minute)"):
+    with _step(console, "compiling (the first time, about a minute)"):
         warm_up(load_model(model_path("panda_residual.npz")))
     followed = _follow(console, out, 0.0, "auto", log_level)
     model = out / "panda_biased.npz"

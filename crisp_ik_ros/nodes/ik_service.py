@@ -131,7 +131,7 @@ class IKService(ManagedNode):
         """
         served = read_model(name, with_check=moveit.available(), **self._robot)
         if not is_compiled():
-            self.get_logger().info("model read; compiling (half a minute on the very first start, then cached)")
+            self.get_logger().info("model read; compiling (about a minute on the very first start, then cached)")
             compile_aside()
         for warning in warnings_of(served.estimator):
             self.get_logger().warning(f"{name}: {warning}")

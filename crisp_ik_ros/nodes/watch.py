@@ -13,8 +13,8 @@ LARGEST_STEP, LARGEST_SIMULATED_STEP = 0.05, 0.2
 
 # A command may get lost, and the arm then rests where it should move; twice in a row it is its joint states that froze.
 FROZEN = 2
-# Or the commands still come too late, on a machine that is held up: that is tried after this time, then after twice that,
-# and so on [s].
+# Or the commands still come too late, on a machine that is held up: that is tried after this time, then after twice
+# that, and so on [s].
 DOUBT = 3.0
 
 
