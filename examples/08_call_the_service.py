@@ -9,7 +9,7 @@ import rclpy
 from crisp_ik.srv import ComputeIK, ComputeIKPath
 from geometry_msgs.msg import PoseStamped
 
-PATIENCE = 30.0  # [s]; the service is offered when all is compiled, which takes half a minute on the very first start
+PATIENCE = 120.0  # [s]; the service is offered when all is compiled, which takes about a minute on the very first start
 
 
 def main() -> int:
