@@ -309,3 +309,18 @@ def test_a_wrong_name_is_one_line():
     command = [sys.executable, "-m", "benchmarks", "nonsense"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "nonsense" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_the_answers_that_the_page_is_shown_are_read_off_its_messages():
+    pytest.importorskip("viser")
+    import zstandard
+
+    from benchmarks.page import answers_in
+
+    def message(text: str) -> bytes:
+        packed = zstandard.ZstdCompressor().compress(text.encode())
+        return len(text).to_bytes(8, "little") + len(packed).to_bytes(8, "little") + packed + b"\0" * 8
+
+    html = '<div id="answer" data-number="{}">'
+    assert answers_in(message(html.format(12) + "..." + html.format(13))) == [12, 13]
+    assert answers_in(message("nothing")) == []

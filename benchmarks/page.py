@@ -1,0 +1,123 @@
+"""How soon the page answers a drag: ``python -m benchmarks.page``.
+
+The whole system runs as ``crisp-ik sim --view`` starts it, with the arm on its circle. A client plays the page: through
+the page's own socket it says where the target was dragged to, and waits for the answer that the page would show. What
+a browser then takes to draw it depends on its graphics card, and is not part of this.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import numpy as np
+import typer
+import viser
+import zstandard
+from websockets.sync.client import ClientConnection, connect
+
+from benchmarks.machine import describe_machine
+from benchmarks.service_client import cpu_time
+from crisp_ik_ros import RobotModel
+from crisp_ik_ros.transforms import quaternion_from_matrix
+
+ADDRESS = re.compile(r"to be seen at http://(\S+)")
+ANSWER = re.compile(rb'id="answer" data-number="(\d+)"')
+# For a first start that compiles, and for an answer [s].
+PATIENCE, LONGEST_ANSWER = 300.0, 5.0
+# Between two drags, as a hand moves the mouse [s].
+PERIOD = 0.02
+WARM_UP = 20
+
+
+def answers_in(message: bytes) -> list[int]:
+    """Numbers of the answers that a message of the server shows."""
+    size = int.from_bytes(message[8:16], "little")
+    return [int(number) for number in ANSWER.findall(zstandard.ZstdDecompressor().decompress(message[16 : 16 + size]))]
+
+
+def drag(socket: ClientConnection, position: np.ndarray, wxyz: np.ndarray) -> float:
+    """Time from a drag to its answer [s]."""
+    values = {"name": "/target", "wxyz": wxyz.tolist(), "position": position.tolist(), "owner": ""}
+    begin = time.perf_counter()
+    socket.send(msgspec.msgpack.encode({"type": "TransformControlsUpdateMessage", **values}))
+    while True:
+        left = begin + LONGEST_ANSWER - time.perf_counter()
+        if any(number > 0 for number in answers_in(socket.recv(timeout=left))):
+            return time.perf_counter() - begin
+
+
+def measure(address: str, drags: int) -> list[float]:
+    """Times from drags to their answers [s]."""
+    robot = RobotModel.panda()
+    start = robot.forward_kinematics(robot.rest)
+    wxyz = np.roll(quaternion_from_matrix(start[:3, :3]), 1)
+    times = []
+    protocol = f"viser-v{viser.__version__}"
+    with connect(f"ws://{address}", subprotocols=[protocol], max_size=None, compression=None) as socket:
+        # The scene first: it comes in a few large messages, and then only what moves.
+        deadline = time.perf_counter() + 3.0
+        while time.perf_counter() < deadline:
+            socket.recv(timeout=LONGEST_ANSWER)
+        for k in range(WARM_UP + drags):
+            angle = 0.05 * k
+            offset = 0.05 * np.array([np.cos(angle) - 1.0, np.sin(angle), 0.5 * np.sin(2.0 * angle)])
+            times.append(drag(socket, start[:3, 3] + offset, wxyz))
+            time.sleep(PERIOD)
+    return times[WARM_UP:]
+
+
+def process_of(node: str, parent: int) -> int:
+    """Process id of a node of the system that a process has started."""
+    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True)
+    return next(int(line.split()[0]) for line in listed.stdout.splitlines() if f"nodes.{node}" in line)
+
+
+def main(
+    drags: Annotated[int, typer.Option(help="Drags.", min=10)] = 500,
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+) -> None:
+    """Measure how soon the page answers a drag."""
+    command = [sys.executable, "-m", "crisp_ik_ros.cli", "sim", "--view", "--no-open", "--trajectory", "circle"]
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        with log.open("wb") as stream:
+            system = subprocess.Popen(command, stdout=stream, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + PATIENCE
+            while "targets" not in (said := log.read_text(errors="replace")):
+                if system.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"the system did not start:\n{said}")
+                time.sleep(0.2)
+            address = ADDRESS.search(said)
+            assert address is not None
+            viewer = process_of("viewer", system.pid)
+            busy, begin = cpu_time(viewer), time.perf_counter()
+            milliseconds = 1e3 * np.array(measure(address[1], drags))
+            share = (cpu_time(viewer) - busy) / (time.perf_counter() - begin)
+        finally:
+            system.send_signal(signal.SIGINT)
+            system.wait(60)
+    quantiles = {f"p{q}": float(np.percentile(milliseconds, q)) for q in (50, 95, 99)}
+    found = {
+        "drags": drags,
+        "drag to answer [ms]": {**quantiles, "max": float(milliseconds.max())},
+        "within 100 ms": float(np.mean(milliseconds <= 100.0)),
+        "processor time of the viewer [cores]": share,
+        "machine": describe_machine(),
+    }
+    print(json.dumps(found, indent=1))
+    if out is not None:
+        out.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    typer.run(main)
