@@ -178,9 +178,7 @@ class TrajectoryFollower(ManagedNode):
             self._stopped()
 
     def _wait(self, steady: float) -> None:
-        missing = []
-        if not self._asker.ready:
-            missing.append(f"service {self._asker.name}")
+        missing = [] if self._asker.ready else [f"service {self._asker.name}"]
         if self._measured.joints is None or JOINTS in self._watch.silent(steady):
             missing.append("joint states")
         missing += self._commander.missing
@@ -205,11 +203,10 @@ class TrajectoryFollower(ManagedNode):
 
     def _follow(self, now: int, steady: float) -> None:
         """Command the arm to go on, as long as all is well."""
-        route, options = self._route, self._options
+        route, options, whole = self._route, self._options, self._commander.whole
         assert route is not None and self._measured.joints is not None
         if self._lead is None:
-            if route.path is not None and (route.over or not self._commander.whole):
-                whole = self._commander.whole
+            if route.path is not None and (route.over or not whole):
                 self._lead = Lead(self._robot, route.path, self._limits, options.settle, options.tolerance, whole)
                 self._send(self._lead.begin(now, self._commander.place(self._measured.joints, options.tolerance)))
             elif route.over:
@@ -221,7 +218,7 @@ class TrajectoryFollower(ManagedNode):
         silent = self._watch.silent(steady)
         elsewhere = lead.elsewhere(now, self._measured.stamp, self._measured.joints)
         # What was sent last ends at rest by itself, unless it is a goal.
-        if elsewhere or (silent and self._commander.whole):
+        if elsewhere or (silent and whole):
             self._send(lead.brake(now))
         if silent or elsewhere:
             words = f"nothing heard of {' and '.join(silent)}, for {steady - self._watch.oldest:.2f} s"
@@ -232,17 +229,16 @@ class TrajectoryFollower(ManagedNode):
             elif route.over:
                 self._settle(now)
         else:
-            late = steady > self._watch.deadline - 0.5 * options.halt_time and not self._commander.whole
+            late = steady > self._watch.deadline - 0.5 * options.halt_time and not whole
             if late and not self._late and not lead.rests(now):
                 route.run.slow_downs += 1
                 text = f"slower for a moment: nothing heard for {steady - self._watch.oldest:.3f} s"
                 self.get_logger().warning(text, throttle_duration_sec=1.0)
             self._late = late
-            rest_in = LONGEST_GOAL if self._commander.whole else self._watch.deadline - steady
+            rest_in = LONGEST_GOAL if whole else self._watch.deadline - steady
             self._send(lead.run(now, now + round(1e9 * rest_in)))
-            if self._commander.whole:
-                # To plan all of a path takes a while.
-                self._watch.excuse(time.monotonic() - steady)
+            # To plan all of a path takes a while.
+            self._watch.excuse(time.monotonic() - steady if whole else 0.0)
 
     def _lose(self, reason: str) -> None:
         """Wait at rest; what was commanded last ends there."""
@@ -277,7 +273,7 @@ class TrajectoryFollower(ManagedNode):
             self._phase, self._since = Phase.FOLLOWING, steady
             if self._lead is not None:
                 self._send(self._lead.resume(now, self._measured.joints))
-        elif self._options.resume_timeout and self._held > self._options.resume_timeout:
+        elif 0.0 < self._options.resume_timeout < self._held:
             missing = " and ".join(self._watch.silent(steady)) or "the arm"
             self._fail(f"{missing} not back within {self._options.resume_timeout:g} s")
 
