@@ -71,7 +71,8 @@ def run_page(page: Path, folder: Path, environment: dict[str, str] | None = None
     """Run all blocks of a page that are to be run, in order, in one folder; what each block of output should hold."""
     bin_folder = str(Path(sys.executable).parent)
     environment = {
-        **os.environ,
+        # What these run is covered by tests of its own, and takes half as long again where its lines are noted.
+        **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
         "CRISP_IK": str(ROOT),
         "COLUMNS": "100",
         "NO_COLOR": "1",
