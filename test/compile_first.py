@@ -9,7 +9,8 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-NODES = "from crisp_ik_ros.nodes.compiling import DESCENT, main; "
+from crisp_ik_ros.nodes.compiling import compile_aside
+
 ROBOT = """
 from crisp_ik_ros import Dataset, RobotModel
 import numpy as np
@@ -19,8 +20,6 @@ poses = robot.forward_kinematics(configurations)
 samples = Dataset(configurations, poses, robot.joint_names)
 """
 PARTS = {
-    "descent": NODES + "main([DESCENT])",
-    "search": NODES + "main([])",
     "learned kinematics": ROBOT
     + "from crisp_ik_ros import LearnedKinematics; LearnedKinematics(robot, kernel='none').fit(samples)",
     "baselines": ROBOT
@@ -33,7 +32,7 @@ def compile_part(name: str) -> int:
 
 
 if __name__ == "__main__":
-    # The search calls the descent: it is read from the cache where that is compiled by then.
+    compile_aside()
     with ThreadPoolExecutor(2) as workers:
         codes = list(workers.map(compile_part, PARTS))
     sys.exit(max(codes))

@@ -23,6 +23,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from untraced import untraced
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^(\s*)```(\w*)\s*$")
@@ -71,8 +73,8 @@ def run_page(page: Path, folder: Path, environment: dict[str, str] | None = None
     """Run all blocks of a page that are to be run, in order, in one folder; what each block of output should hold."""
     bin_folder = str(Path(sys.executable).parent)
     environment = {
-        # What these run is covered by tests of its own, and takes half as long again where its lines are noted.
-        **{name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")},
+        # What these run is covered by tests of its own.
+        **untraced(),
         "CRISP_IK": str(ROOT),
         "COLUMNS": "100",
         "NO_COLOR": "1",

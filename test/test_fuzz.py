@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import os
 import random
 import struct
 import subprocess
@@ -16,6 +15,7 @@ from fuzz.files import fingerprint_of, forget_scratch, scratch
 from fuzz.mutators import packed, scrambled, unpacked
 from fuzz.targets import TARGETS, Target
 from oracles import ROOT, TWO_LINK
+from untraced import untraced
 
 from crisp_ik_ros import Dataset, RobotModel, load_model
 from crisp_ik_ros.nodes.joint_order import indices_of
@@ -37,10 +37,9 @@ def test_readers_and_requests_raise_nothing_but_their_own_errors(engine, tmp_pat
     if importlib.util.find_spec("atheris") is None and engine == "atheris":
         pytest.skip("Atheris is not installed: it has no wheel for this machine")
     # Not seen by the coverage of the tests: it would take several times as long, and Atheris marks the code itself.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
     command = [sys.executable, "-m", "fuzz", "--engine", engine, "--runs", str(CASES[engine])]
     command += ["--findings", str(tmp_path / "findings"), "--out", str(tmp_path / "out.json")]
-    done = subprocess.run(command, cwd=ROOT / "test", env=environment, capture_output=True, text=True, timeout=280)
+    done = subprocess.run(command, cwd=ROOT / "test", env=untraced(), capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stdout + done.stderr
     record = json.loads((tmp_path / "out.json").read_text())
     assert record["cases"] >= CASES[engine]

@@ -237,8 +237,8 @@ class TrajectoryFollower(ManagedNode):
             self._late = late
             rest_in = LONGEST_GOAL if whole else self._watch.deadline - steady
             self._send(lead.run(now, now + round(1e9 * rest_in)))
-            # To plan all of a path takes a while.
-            self._watch.excuse(time.monotonic() - steady if whole else 0.0)
+            if whole:  # to plan all of a path takes a while
+                self._watch.excuse(time.monotonic() - steady)
 
     def _lose(self, reason: str) -> None:
         """Wait at rest; what was commanded last ends there."""

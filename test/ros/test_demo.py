@@ -4,6 +4,7 @@ import json
 import os
 
 import pytest
+from untraced import untraced
 
 from crisp_ik_ros.demo import METHODS, run_demo
 
@@ -15,7 +16,7 @@ def demo(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         # Its times count, and eight nodes on two cores have none left to note their lines.
-        for name in [name for name in os.environ if name.startswith("COVERAGE_")]:
+        for name in os.environ.keys() - untraced().keys():
             patch.delenv(name)
         return out, run_demo(out, quiet=True)
 

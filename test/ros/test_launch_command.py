@@ -71,8 +71,7 @@ def test_ctrl_c_in_the_first_second_ends_all_without_an_error(environment, tmp_p
         while log.read_text().count("process started") < 3:
             assert process.poll() is None and time.monotonic() < deadline, log.read_text()
             time.sleep(0.05)
-        # What is nobody's but Python's, before it reads the first file of ours.
-        time.sleep(1.0)
+        time.sleep(0.5)
         os.killpg(process.pid, signal.SIGINT)
         code = process.wait(PATIENCE)
     finally:
