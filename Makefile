@@ -48,17 +48,21 @@ demo: setup
 view: setup
 	@$(ENTER); crisp-ik sim --view --trajectory spiral --joint-bias-deg 1 $(VIEW_ARGS)
 
-lint: setup
-	@$(ENTER); ruff check .; ruff format --check .; mypy
+LINT := ruff check . && ruff format --check . && mypy
 
-# Tests that are about time come last and by themselves: they want the machine for themselves. File by file, each worker
-# takes the next one in order, the nodes' first: what is left for the end is short. Only all of the tests together can say
-# which lines none of them reaches.
+lint: setup
+	@$(ENTER); $(LINT)
+
+# Tests that are about time come last and by themselves: they want the machine for themselves, also from the tracer that
+# notes which lines are reached. File by file, each worker takes the next one in order, the nodes' first: what is left for
+# the end is short. Only all of the tests together can say which lines none of them reaches.
 ifeq ($(TEST_ARGS),)
-test: lint
-	@$(ENTER); python test/compile_first.py; rm -f .coverage .coverage.*; code=0; \
-	OPENBLAS_NUM_THREADS=1 python -m pytest test -m "not long and not alone" -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report= || code=1; \
-	python -m pytest test/ros -m "alone and not long" --cov --cov-append --cov-report=term --cov-fail-under=95 || code=1; \
+test: setup
+	@$(ENTER); code=0; python test/compile_first.py & { $(LINT); } || code=1; wait $$! || code=1; [ $$code = 0 ]; \
+	rm -f .coverage .coverage.*; \
+	OPENBLAS_NUM_THREADS=1 python -m pytest test -m "not long and not alone" -n 2 --dist loadfile --no-loadscope-reorder --durations=10 --cov --cov-report= || code=1; \
+	python -m pytest test/ros -m "alone and not long" --durations=10 || code=1; \
+	python -m coverage report --fail-under=95 || code=1; \
 	exit $$code
 else
 test: lint

@@ -18,43 +18,33 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
-import viser
-import zstandard
-from websockets.sync.client import ClientConnection, connect
 
 from benchmarks.machine import describe_machine
+from benchmarks.page_client import PageClient
 from benchmarks.service_client import cpu_time
 from benchmarks.soak import Running
 from crisp_ik_ros import RobotModel
 from crisp_ik_ros.transforms import quaternion_from_matrix
 
 ADDRESS = re.compile(r"to be seen at http://(\S+)")
-ANSWER = re.compile(rb'id="answer" data-number="(\d+)"')
+ANSWER = 'id="answer" data-number="{}"'
 # For an answer [s].
 LONGEST_ANSWER = 5.0
+# For the scene to come [s].
+SCENE = 5.0
 # Between two drags, as a hand moves the mouse [s].
 PERIOD = 0.02
 WARM_UP = 20
 
 
-def answers_in(message: bytes) -> list[int]:
-    """Numbers of the answers that a message of the server shows."""
-    size = int.from_bytes(message[8:16], "little")
-    return [int(number) for number in ANSWER.findall(zstandard.ZstdDecompressor().decompress(message[16 : 16 + size]))]
-
-
-def drag(socket: ClientConnection, position: np.ndarray, wxyz: np.ndarray) -> float:
-    """Time from a drag to its answer [s]."""
-    values = {"name": "/target", "wxyz": wxyz.tolist(), "position": position.tolist(), "owner": ""}
+def drag(page: PageClient, position: np.ndarray, wxyz: np.ndarray, number: int) -> float:
+    """Time from a drag to the answer of a number [s]."""
     begin = time.perf_counter()
-    socket.send(msgspec.msgpack.encode({"type": "TransformControlsUpdateMessage", **values}))
-    while True:
-        left = begin + LONGEST_ANSWER - time.perf_counter()
-        if any(number > 0 for number in answers_in(socket.recv(timeout=left))):
-            return time.perf_counter() - begin
+    page.drag(position, wxyz)
+    page.says(ANSWER.format(number), LONGEST_ANSWER)
+    return time.perf_counter() - begin
 
 
 def measure(address: str, drags: int) -> list[float]:
@@ -63,16 +53,13 @@ def measure(address: str, drags: int) -> list[float]:
     start = robot.forward_kinematics(robot.rest)
     wxyz = np.roll(quaternion_from_matrix(start[:3, :3]), 1)
     times = []
-    protocol = f"viser-v{viser.__version__}"
-    with connect(f"ws://{address}", subprotocols=[protocol], max_size=None, compression=None) as socket:
+    with PageClient(address) as page:
         # The scene first: it comes in a few large messages, and then only what moves.
-        deadline = time.perf_counter() + 3.0
-        while time.perf_counter() < deadline:
-            socket.recv(timeout=LONGEST_ANSWER)
+        page.hear_for(SCENE)
         for k in range(WARM_UP + drags):
             angle = 0.05 * k
             offset = 0.05 * np.array([np.cos(angle) - 1.0, np.sin(angle), 0.5 * np.sin(2.0 * angle)])
-            times.append(drag(socket, start[:3, 3] + offset, wxyz))
+            times.append(drag(page, start[:3, 3] + offset, wxyz, k + 1))
             time.sleep(PERIOD)
     return times[WARM_UP:]
 

@@ -18,6 +18,10 @@ except ImportError:
 else:
     from processes import ENVIRONMENT, Client, NodeProcess
 
+    def pytest_sessionfinish():
+        if NodeProcess.nursery is not None:
+            NodeProcess.nursery.close()
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makemodule(module_path, parent):
@@ -33,6 +37,17 @@ def pytest_collection_modifyitems(config, items):
         for item in items:
             if item.path.is_relative_to(HERE):
                 item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """With a test that failed goes what its nodes have said last."""
+    report = yield
+    if report.failed:
+        report.sections += [process.last_words() for process in NodeProcess.known]
+    if report.when == "teardown":
+        NodeProcess.known[:] = [process for process in NodeProcess.known if process.process.poll() is None]
+    return report
 
 
 @pytest.fixture(scope="session")
@@ -62,8 +77,8 @@ def start(tmp_path):
     """Start nodes that are gone after the test."""
     running = []
 
-    def begin(executable: str, **parameters) -> NodeProcess:
-        running.append(NodeProcess(executable, tmp_path, parameters))
+    def begin(executable: str, by_command: bool = False, **parameters) -> NodeProcess:
+        running.append(NodeProcess(executable, tmp_path, parameters, by_command))
         return running[-1]
 
     yield begin

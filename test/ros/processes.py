@@ -7,8 +7,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from typing import ClassVar
 
 import rclpy
+from nursery import Child, Nursery
 
 # Workers of one session have domains next to each other, so that none has that of another.
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
@@ -16,30 +18,52 @@ SESSION = os.getppid() + int(WORKER.removeprefix("gw")) if WORKER else os.getpid
 # Linux keeps the ports of domains 0 to 101 free of ephemeral ones.
 ENVIRONMENT = {"ROS_DOMAIN_ID": str(2 + SESSION % 98), "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 PATIENCE = 60.0
+# Of a log, what is shown where a test fails [characters].
+TAIL = 3000
 
 
 class NodeProcess:
-    """One node, started with parameters; its log goes to a file."""
+    """One node, started with parameters; its log goes to a file.
 
-    def __init__(self, executable: str, folder: Path, parameters: dict | None = None):
+    Its libraries are there already (``nursery``), unless it is to be started by its command.
+    """
+
+    # Those that run, and those that ended since the last test.
+    known: ClassVar[list[NodeProcess]] = []
+    nursery: ClassVar[Nursery | None] = None
+
+    def __init__(self, executable: str, folder: Path, parameters: dict | None = None, by_command: bool = False):
         from crisp_ik_ros.nodes.runner import command_of
         from crisp_ik_ros.nodes.system import NodeSpec
 
         command = command_of(NodeSpec(executable, executable, parameters=parameters or {}))
         self.log = folder / f"{executable}_{time.monotonic_ns()}.log"
-        with self.log.open("wb") as stream:
-            self.process = subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={**os.environ, **ENVIRONMENT, "PYTHONFAULTHANDLER": "1"},
-            )
+        environment = {**os.environ, **ENVIRONMENT, "PYTHONFAULTHANDLER": "1"}
+        self.log.touch()
+        self.process: subprocess.Popen | Child
+        if by_command:
+            with self.log.open("wb") as stream:
+                self.process = subprocess.Popen(
+                    command,
+                    stdout=stream,
+                    stderr=subprocess.STDOUT,
+                    stdin=subprocess.DEVNULL,
+                    start_new_session=True,
+                    env=environment,
+                )
+        else:
+            NodeProcess.nursery = self.nursery or Nursery()
+            self.process = self.nursery.start(command, str(self.log), environment)
+        self.known.append(self)
 
     @property
     def text(self) -> str:
         return self.log.read_text(errors="replace")
+
+    def last_words(self) -> tuple[str, str]:
+        """Return how it is, and the end of its log."""
+        code = self.process.poll()
+        return f"{self.log.stem} {'runs' if code is None else f'has ended with {code}'}", self.text[-TAIL:]
 
     def wait(self, timeout: float = PATIENCE) -> int:
         return self.process.wait(timeout)

@@ -29,7 +29,7 @@ def importing(process) -> bool:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 @pytest.mark.parametrize("node", NODES)
 def test_18_a_signal_while_a_node_is_imported_ends_it_with_code_0_and_no_word(ros, start, node, number):
-    process = start(node)
+    process = start(node, by_command=True)
     deadline = time.monotonic() + 60.0
     while not importing(process):
         assert time.monotonic() < deadline
@@ -51,7 +51,7 @@ def test_18_a_signal_while_the_service_compiles_ends_it_and_until_then_nothing_i
     ros, start, client, tmp_path, monkeypatch
 ):
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    process = start("ik_service", model="nominal")
+    process = start("ik_service", by_command=True, model="nominal")
     process.wait_for("compiling")
     until = time.monotonic() + 2.0
     client.spin_until(lambda: "ik_service" in client.node.get_node_names())
