@@ -18,8 +18,14 @@ CAMERA = {
     "wxyz": (1.0, 0.0, 0.0, 0.0), "position": (2.0, 0.0, 1.0), "fov": 0.65, "near": 0.01, "far": 100.0,
     "image_height": 600, "image_width": 900, "look_at": (0.0, 0.0, 0.0), "up_direction": (0.0, 0.0, 1.0),
 }  # fmt: skip
-# Of a message of the server's: the length of its text follows at this place, then that text, packed.
+# Of a packet of the server's: the length of its packed text is at this place, then comes the text.
 LENGTH, TEXT = 8, 16
+
+
+def messages_in(data: bytes) -> list[dict[str, Any]]:
+    """Messages of a packet of the server's, without the arrays behind them."""
+    size = int.from_bytes(data[LENGTH:TEXT], "little")
+    return msgspec.msgpack.decode(zstandard.ZstdDecompressor().decompress(data[TEXT : TEXT + size]))["messages"]
 
 
 class PageClient:
@@ -68,9 +74,7 @@ class PageClient:
         except TimeoutError:
             return False
         assert isinstance(data, bytes)
-        size = int.from_bytes(data[LENGTH:TEXT], "little")
-        text = zstandard.ZstdDecompressor().decompress(data[TEXT : TEXT + size])
-        for message in msgspec.msgpack.decode(text)["messages"]:
+        for message in messages_in(data):
             self._note(message)
         return True
 

@@ -311,16 +311,15 @@ def test_a_wrong_name_is_one_line():
     assert done.returncode == 1 and "nonsense" in done.stderr and "Traceback" not in done.stderr
 
 
-def test_the_answers_that_the_page_is_shown_are_read_off_its_messages():
+def test_messages_to_the_page_are_read_off_its_packets():
     pytest.importorskip("viser")
+    import msgspec
     import zstandard
 
-    from benchmarks.page import answers_in
+    from benchmarks.page_client import messages_in
 
-    def message(text: str) -> bytes:
-        packed = zstandard.ZstdCompressor().compress(text.encode())
-        return len(text).to_bytes(8, "little") + len(packed).to_bytes(8, "little") + packed + b"\0" * 8
-
-    html = '<div id="answer" data-number="{}">'
-    assert answers_in(message(html.format(12) + "..." + html.format(13))) == [12, 13]
-    assert answers_in(message("nothing")) == []
+    messages = [{"type": "GuiUpdateMessage", "uuid": "a", "updates": {"content": "following"}}, {"type": "other"}]
+    text = msgspec.msgpack.encode({"messages": messages, "timestampSec": 1.0})
+    packed = zstandard.ZstdCompressor().compress(text)
+    packet = len(text).to_bytes(8, "little") + len(packed).to_bytes(8, "little") + packed + b"\0" * 8
+    assert messages_in(packet) == messages

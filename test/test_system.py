@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 from pathlib import Path
@@ -158,8 +159,10 @@ def test_a_package_that_is_missing_is_named():
 
 # -- the runner, on small programs in place of nodes -------------------------------------------------------------------
 
-SLEEP = "import signal, sys, time; signal.signal(signal.SIGINT, lambda *_: sys.exit(0)); time.sleep(60)"
-STUBBORN = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+IMPORTS = "import os, signal, sys, time; from pathlib import Path\n"
+HEED = IMPORTS + "signal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
+IGNORE = IMPORTS + "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+SLEEP = "time.sleep(60)\n"
 
 
 @pytest.fixture
@@ -170,11 +173,19 @@ def programs(monkeypatch):
     return use
 
 
-def test_the_system_ends_with_the_node_that_is_required(programs):
-    programs(server=SLEEP, follower="import time; time.sleep(0.5)")
-    assert run_system([NodeSpec("server", "x"), NodeSpec("follower", "x")]) == 0
-    programs(server=SLEEP, follower="import sys, time; time.sleep(0.5); sys.exit(3)")
-    assert run_system([NodeSpec("server", "x"), NodeSpec("follower", "x")]) == 3
+@pytest.fixture
+def up(tmp_path):
+    """Lines of programs that say that they are up, and that wait until that was said."""
+    mark = f"Path({str(tmp_path / 'up')!r})"
+    return f"{mark}.touch()\n", f"while not {mark}.exists(): time.sleep(0.02)\n"
+
+
+def test_the_system_ends_with_the_node_that_is_required(programs, up, tmp_path):
+    say, wait = up
+    for code in (0, 3):
+        programs(server=HEED + say + SLEEP, follower=IMPORTS + wait + f"sys.exit({code})")
+        assert run_system([NodeSpec("server", "x"), NodeSpec("follower", "x")]) == code
+        (tmp_path / "up").unlink()
 
 
 def test_a_node_waits_for_the_one_before_it(programs, tmp_path):
@@ -191,17 +202,19 @@ def test_a_node_waits_for_the_one_before_it(programs, tmp_path):
     assert not mark.exists()
 
 
-def test_a_signal_ends_all_of_them(programs):
-    programs(a=SLEEP, b=f"import os, signal, time; time.sleep(0.5); os.kill({__import__('os').getpid()}, 15); {SLEEP}")
+def test_a_signal_ends_all_of_them(programs, up):
+    say, wait = up
+    programs(a=HEED + say + SLEEP, b=HEED + wait + f"os.kill({os.getpid()}, signal.SIGTERM)\n" + SLEEP)
     before = signal.getsignal(signal.SIGTERM)
     assert run_system([NodeSpec("a", "x"), NodeSpec("b", "x")]) == 0
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_what_does_not_end_is_killed_and_the_time_limit_is_told(programs):
-    programs(a=SLEEP)
+def test_what_does_not_end_is_killed_and_the_time_limit_is_told(programs, up):
+    say, wait = up
+    programs(a=HEED + SLEEP)
     assert run_system([NodeSpec("a", "x")], timeout=0.5) == TIMED_OUT
-    programs(a=STUBBORN, b="import time; time.sleep(1.0)")
+    programs(a=IGNORE + say + SLEEP, b=IMPORTS + wait)
     assert run_system([NodeSpec("a", "x"), NodeSpec("b", "x")], grace=0.3) == 1
 
 
