@@ -16,9 +16,12 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_corrections.py::test_forward_kinematics_is_the_plain_model",
         "test_corrections.py::test_jacobian_is_the_derivative",
     ),
+    "robots/chain_report.py": ("test_new_robot.py",),
+    "robots/conditioning.py": ("test_robot_files.py", "test_watch.py"),
     "robots/corrected_chain.py": ("test_corrections.py",),
     "robots/corrected_urdf.py": ("test_corrected_urdf.py",),
     "robots/corrections.py": ("test_corrections.py",),
+    "robots/fixed_links.py": ("test_target_frames.py", "test_answer_properties.py"),
     "robots/gravity.py": (
         "test_corrections.py::test_two_link_moments_by_hand",
         "test_corrections.py::test_gravity_moments_are_slopes_of_the_potential_energy",
@@ -29,6 +32,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "robots/limits.py": ("test_limits.py",),
     "robots/masses.py": ("test_masses.py",),
     "robots/rigid_motion.py": ("test_corrections.py",),
+    "robots/robot_file.py": ("test_robot_files.py", "test_new_robot.py"),
     "robots/robot_model.py": (
         "test_robot_model.py",
         "test_bias.py",
@@ -37,6 +41,7 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_corrections.py::test_bias_of_a_corrected_robot",
         "test_corrections.py::test_limits_of_a_corrected_robot",
     ),
+    "robots/sources.py": ("test_robot_files.py",),
     "robots/urdf.py": ("test_urdf.py", "test_hostile_urdf.py", "test_robot_model.py", "test_masses.py"),
     "solvers/lbfgsb.py": ("test_solvers.py",),
     "solvers/levenberg_marquardt.py": ("test_solvers.py",),
