@@ -79,7 +79,8 @@ def main(
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         system = Running("system", command, Path(folder), dict(os.environ))
         stack.callback(system.stop)
-        system.wait_for("targets")
+        for words in ("to be seen at", "targets"):
+            system.wait_for(words)
         address = ADDRESS.search(system.text)
         assert address is not None
         viewer = process_of("viewer", system.process.pid)
