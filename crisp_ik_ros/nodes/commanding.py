@@ -41,7 +41,9 @@ class Commander:
     @property
     def missing(self) -> list[str]:
         """What is not there yet of what is needed, in words."""
-        return []
+        if self._publisher is None or self._publisher.get_subscription_count():
+            return []
+        return [f"controller on {self._publisher.topic_name}"]
 
     def place(self, measured: Array, tolerance: float) -> Array:
         """Where the arm is commanded to rest, if it is measured within a tolerance of that; else where it is (J,)."""

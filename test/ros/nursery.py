@@ -114,7 +114,7 @@ def become(request: dict, answers: IO[str]) -> int:
     from crisp_ik_ros.early_end import end_quietly
 
     os.setsid()
-    os.close(answers.fileno())
+    answers.close()
     nothing = os.open(os.devnull, os.O_RDONLY)
     output = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for ours, theirs in ((nothing, 0), (output, 1), (output, 2)):

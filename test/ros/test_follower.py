@@ -84,6 +84,25 @@ def test_without_a_service_it_says_so_and_ends(ros, start):
     assert "no service" in follower.text and "no joint states" in follower.text and "Traceback" not in follower.text
 
 
+def test_without_a_controller_that_listens_nothing_is_begun_and_its_topic_is_named(ros, start, client, panda):
+    service = start("ik_service", model="nominal")
+    follower = start("trajectory_follower", start_timeout=8.0, exit_when_done=True)
+    publisher = client.node.create_publisher(JointState, "joint_states", qos_profile_sensor_data)
+    message = JointState(name=list(panda.joint_names), position=panda.rest.tolist())
+
+    def ended() -> bool:
+        message.header.stamp = client.node.get_clock().now().to_msg()
+        publisher.publish(message)
+        return follower.process.poll() is not None
+
+    client.spin_until(ended)
+    assert follower.wait() == 1
+    assert "no controller on /panda_arm_controller/joint_trajectory within 8 s" in follower.text
+    assert "no service" not in follower.text and "no joint states" not in follower.text
+    assert "targets" not in follower.text
+    assert service.stopped_cleanly()
+
+
 def test_sigterm_ends_it_cleanly_while_it_waits(ros, start, client):
     follower = start("trajectory_follower")
     client.call(Trigger, "trajectory_follower/stop", Trigger.Request())
