@@ -131,10 +131,11 @@ def test_who_opens_the_page_late_sees_the_arm_and_what_was_followed(page):
     page.switch_to.new_window("tab")
     try:
         page.get(address)
-        assert says(page, STATUS, r"mean, worst\s+[\d.]+ mm")
+        # Not the errors: it may have been stopped at the beginning of a round.
+        assert says(page, STATUS, r"target\s+\d+ of 60")
         wait_for(lambda: (picture(page).max(axis=2) < 0.45).sum() > 200)
         # Blue are the path that was to be followed, and an axis of the handle.
-        assert len(handle_pixels(picture(page))) > 100
+        wait_for(lambda: len(handle_pixels(picture(page))) > 30)
     finally:
         page.close()
         page.switch_to.window(first)
