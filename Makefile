@@ -55,7 +55,7 @@ lint: setup
 
 # Tests that are about time come last and by themselves: they want the machine for themselves, also from the tracer that
 # notes which lines are reached. File by file, each worker takes the next one in order, the nodes' first: what is left for
-# the end is short. Only all of the tests together can say which lines none of them reaches.
+# the end is short. Only all of the others together can say which lines none of them reaches.
 ifeq ($(TEST_ARGS),)
 test: setup
 	@$(ENTER); code=0; python test/compile_first.py & { $(LINT); } || code=1; wait $$! || code=1; [ $$code = 0 ]; \

@@ -109,8 +109,8 @@ def test_unknown_names_are_refused(tmp_path):
 
 
 def patch_smallest(patch):
-    patch.setattr(table2, "QUICK", (250, 6, 120, 3))
-    patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 120, 4))
+    patch.setattr(table2, "QUICK", (400, 6, 200, 3))
+    patch.setattr(table2, "QUICK_GRID", Grid((0.1,), (0.5,), (1e-7, 1e-9), 200, 4))
     patch.setattr(table2, "CALIBRATION_SAMPLES", 100)
     patch.setattr(table2, "JOINT_BIASES", (0.0, 1.0))
     patch.setattr(table2, "FIGURE5_ROW", ("joint_bias_deg", 1.0))
@@ -248,9 +248,9 @@ def test_figure_6_has_the_largest_scores_and_where_they_are(smallest):
     _, results, _ = smallest
     for data in (results["figure6"][name] for name in ("S", "C0")):
         magnitudes = np.array(data["magnitudes"])
-        assert len(magnitudes) == len(data["positions"]) == data["samples"] == 250
+        assert len(magnitudes) == len(data["positions"]) == data["samples"] == 400
         largest = np.sort(magnitudes)[::-1]
-        assert 1 <= data["samples_with_90_percent"] <= 250
+        assert 1 <= data["samples_with_90_percent"] <= 400
         count = data["samples_with_90_percent"]
         assert largest[:count].sum() >= 0.9 * largest.sum() * (1.0 - 1e-6) > largest[: count - 1].sum()
 

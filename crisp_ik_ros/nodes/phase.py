@@ -9,7 +9,7 @@ class Phase(Enum):
     """What the follower is doing, in words for a caller."""
 
     IDLE = "idle"
-    WAITING = "waiting for the service and the joint states"
+    WAITING = "waiting for the service, the joint states and a controller"
     FOLLOWING = "following"
     HELD = "at rest until service and joint states are back"
     SETTLING = "coming to rest"

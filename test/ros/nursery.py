@@ -2,7 +2,7 @@
 
 That takes two seconds of processor time, and the tests start more than a hundred nodes. What is started is the node
 itself: its own ``main`` with its own command line, in a process of its own, over real DDS. Tests of how a process
-starts, or of its memory, start nodes by their commands.
+starts start nodes by their commands.
 """
 
 from __future__ import annotations
