@@ -14,7 +14,7 @@ from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
 from crisp_ik_ros.estimators.identification.measurements import read_measurements
-from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
@@ -30,8 +30,8 @@ from crisp_ik_ros.transforms import Array
 
 # Fewer samples say nothing of an arm.
 FEWEST = 8
-# Periods of periodic errors, and gravity [m/s^2], beyond those of any arm.
-MOST_HARMONICS, STRONGEST_GRAVITY = 100, 1e3
+# Gravity beyond that of any place [m/s^2].
+STRONGEST_GRAVITY = 1e3
 # Support from which the data decides, and below which it says nothing.
 FULL_SUPPORT, LEAST_SUPPORT = 0.5, 0.05
 # A kernel term's centers are near from this coverage, and no sample is where the tool's position is known so many times
@@ -106,7 +106,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         frame: str = "known",
         tool: str = "known",
         priors: Priors | None = None,
-        harmonics: int = 6,
+        harmonics: int = 52,
         kernel: str = "auto",
         length_scales: Sequence[float] = (1.0, 2.0, 4.0),
         centers: int = 200,

@@ -20,7 +20,7 @@ from crisp_ik_ros.estimators.identification.measurements import (
     squared_errors,
 )
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, NormalEquations, normal_equations
-from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.estimators.identification.parameters import Group, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.transforms import Array, rotation_exponential
 
@@ -30,8 +30,12 @@ SETTLED = 0.01
 HALVINGS = 6
 # Noise is at least this part of its prior: data of a simulator has none.
 LEAST_NOISE = 1e-3
-# No scale gets smaller than this part of its prior, or larger than its inverse.
+# No scale gets smaller than this part of its prior.
 LEAST_SCALE = 1e-3
+# Updates of the scales at one linearization, at most.
+UPDATES = 12
+# Weight of the scales of other joints against a joint's own, and of the prior against all of them, in numbers seen.
+FAMILY_WEIGHT, BAND_WEIGHT = 4.0, 0.5
 # Standard deviations of an unknown measuring frame and tool: so much as any are (translation [m], rotation [rad]).
 UNKNOWN = (10.0, 10.0)
 KNOWN = 1e-9
@@ -59,6 +63,11 @@ class Fit:
         At the parameters.
     position, orientation : (n, 3)
         Residuals, positions centred.
+    excess, joint_noise : float
+        Standard deviations, at a noise factor of 1, of what else there is in a measured position: along every axis [m],
+        and of each joint [rad], by which the tool moves the more the longer its lever.
+    precision : (n, 3, 3)
+        Inverse covariance of each measured position at a noise factor of 1 [1/m^2].
     """
 
     layout: Layout
@@ -74,6 +83,9 @@ class Fit:
     nuisance: Array
     evidence: float = -np.inf
     iterations: int = 0
+    excess: float = 0.0
+    joint_noise: float = 0.0
+    precision: Array | None = None
 
     @property
     def all_scales(self) -> Array:
@@ -85,10 +97,14 @@ class Fit:
         hessian, _ = self.equations.at(self.factors)
         return _factor(hessian, self.all_scales)
 
+    def inverse(self) -> Array:
+        """Posterior covariance (C, C) of all parameters over their prior scales."""
+        return _inverse(self.posterior())
+
     def covariance(self) -> Array:
         """Posterior covariance (P, P) of the robot's parameters."""
         scales = self.all_scales
-        return (scales[:, None] * _inverse(self.posterior()) * scales)[: len(self.scales), : len(self.scales)]
+        return (scales[:, None] * self.inverse() * scales)[: len(self.scales), : len(self.scales)]
 
 
 def start(layout: Layout, priors: Priors, data: Measurements, frame: Array, tool: Array, nuisance: Array) -> Fit:
@@ -102,7 +118,7 @@ def start(layout: Layout, priors: Priors, data: Measurements, frame: Array, tool
     full = data.kinds == POSE
     turned = np.linalg.norm(orientation[full] / data.noise[full, 1:], axis=1)
     factors = np.array([max(typical, 1.0), max(np.median(turned) / 1.54, 1.0) if full.any() else 1.0])
-    nothing = NormalEquations(np.zeros((3, 0, 0)), np.zeros((3, 0)))
+    nothing = NormalEquations(np.zeros((3, 0, 0)), np.zeros((3, 0)), np.zeros(3))
     return Fit(
         layout, parameters, layout.prior_scales(priors), frame, tool, factors, weights, nothing, position, orientation,
         nuisance,
@@ -131,44 +147,68 @@ def identify(
         When the data and priors give no solution.
     """
     layout = fit.layout
-    start_scales = layout.prior_scales(priors)
     joints = Joints(layout, data.configurations)
     for iteration in range(1, limit + 1):
         equations, fit = linearise(fit, data, joints)
-        scales = fit.all_scales
-        hessian, gradient = equations.at(fit.factors)
-        lower = _factor(hessian, scales)
-        here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
-        target = scales * cho_solve((lower, True), scales * (gradient + hessian @ here))
-        inverse = _inverse(lower)
+        fit = replace(fit, equations=equations)
+        here, changed = np.concatenate([fit.parameters, np.zeros(NUISANCES)]), 0.0
+        target, inverse = _solution(fit, here)
+        for _ in range(UPDATES if priors.adapt else 0):
+            fit, change = adapt(fit, data, priors, target, here, inverse)
+            target, inverse = _solution(fit, here)
+            changed = max(changed, change)
+            if change < SETTLED:
+                break
         step = target - here
         fit, length = _advance(fit, data, step)
         longest = np.max(
             np.abs(step[: layout.size]) / (fit.scales * np.sqrt(np.diag(inverse)[: layout.size])), initial=0
         )
-        changed = 0.0
-        if priors.adapt:
-            fit, changed = adapt(fit, data, priors, start_scales, equations, inverse)
-        fit = replace(fit, equations=equations, iterations=fit.iterations + 1)
+        fit = replace(fit, iterations=fit.iterations + 1)
         if progress is not None:
             progress(iteration, limit)
-        if length == 1.0 and longest < 0.1 and changed < SETTLED:
+        if length == 1.0 and longest < 0.1 and changed < 5.0 * SETTLED:
             break
     equations, fit = linearise(fit, data, joints)
     fit = replace(fit, equations=equations)
     return replace(fit, evidence=log_evidence(fit, data))
 
 
+def _solution(fit: Fit, here: Array) -> tuple[Array, Array]:
+    """Parameters (C,) that the equations about ``here`` lead to, and their covariance (C, C) over the prior scales."""
+    hessian, gradient = fit.equations.at(fit.factors)
+    scales = fit.all_scales
+    lower = _factor(hessian, scales)
+    target = scales * cho_solve((lower, True), scales * (gradient + hessian @ here))
+    return target, _inverse(lower)
+
+
 def linearise(fit: Fit, data: Measurements, joints: Joints) -> tuple[NormalEquations, Fit]:
-    """Normal equations at the parameters of a fit, and the fit with its residuals and weights."""
+    """Normal equations at the parameters of a fit, and the fit with its residuals, weights and precision."""
     robot = fit.layout.robot_with(fit.parameters)
     design = Design(fit.layout, fit.parameters, data.configurations, joints, robot)
     position, orientation = residuals(data, design.poses, fit.frame, fit.tool)
-    weights, middle = robust_weights(data, position, orientation, fit.factors, fit.weights)
+    precision = _precision(fit, data, design)
+    weights, middle = robust_weights(data, position, orientation, fit.factors, fit.weights, precision)
     equations = normal_equations(
-        data, fit.layout, design, joints, fit.frame, fit.tool, position, orientation, weights
+        data, fit.layout, design, joints, fit.frame, fit.tool, position, orientation, weights, precision
     )  # fmt: skip
-    return equations, replace(fit, weights=weights, position=middle, orientation=orientation)
+    return equations, replace(fit, weights=weights, position=middle, orientation=orientation, precision=precision)
+
+
+def joint_motions(fit: Fit, design: Design) -> Array:
+    """Motion (n, 3, J) of the measured point with each joint, over the joint's unit, in the measuring frame [m/rad]."""
+    lever = design.poses[:, :3, :3] @ fit.tool[:3, 3]
+    moved = design.motions[:, :3] + np.cross(design.motions[:, 3:], lever[:, :, None], axis=1)
+    return np.asarray(fit.frame[:3, :3] @ moved)
+
+
+def _precision(fit: Fit, data: Measurements, design: Design) -> Array | None:
+    if fit.joint_noise == 0.0 and fit.excess == 0.0:
+        return None
+    moved = fit.joint_noise * joint_motions(fit, design)
+    covariance = (data.noise[:, 0] ** 2 + fit.excess**2)[:, None, None] * np.eye(3) + moved @ moved.transpose(0, 2, 1)
+    return np.linalg.inv(covariance)
 
 
 def _advance(fit: Fit, data: Measurements, step: Array) -> tuple[Fit, float]:
@@ -197,8 +237,8 @@ def _cost(fit: Fit, data: Measurements) -> float:
     """Negative logarithm of the posterior density, but for constants."""
     poses = fit.layout.robot_with(fit.parameters).forward_kinematics(data.configurations)
     position, orientation = residuals(data, poses, fit.frame, fit.tool)
-    middle = centred(data, position, fit.weights)
-    squares, numbers = squared_errors(data, middle, orientation, fit.factors)
+    middle = centred(data, position, fit.weights, fit.precision)
+    squares, numbers = squared_errors(data, middle, orientation, fit.factors, fit.precision)
     total = 0.5 * float(((TAIL + numbers) * np.log1p(squares / TAIL)).sum())
     if len(data.pairs):
         off = position - middle
@@ -210,36 +250,55 @@ def _cost(fit: Fit, data: Measurements) -> float:
 
 
 def adapt(
-    fit: Fit, data: Measurements, priors: Priors, start_scales: Array, equations: NormalEquations, inverse: Array
+    fit: Fit, data: Measurements, priors: Priors, target: Array, here: Array, inverse: Array
 ) -> tuple[Fit, float]:
-    """Scales of priors and noise that explain the parameters better (MacKay 1992), and the largest relative change."""
+    """Scales of priors and noise that explain the parameters better (MacKay 1992), and the largest relative change.
+
+    Parameters
+    ----------
+    target, here : (C,)
+        Parameters that the fit's equations lead to, and those that they are about.
+    inverse : (C, C)
+        Covariance of the target over the prior scales.
+    """
     scales, changed = fit.scales.copy(), 0.0
     known = 1.0 - np.diag(inverse)[: len(scales)]
-    for group in fit.layout.groups():
-        columns, begin = group.columns, start_scales[group.columns[0]]
-        weight = priors.pseudo_observations
-        # Only directions that the data determines tell how large errors of this kind are.
-        size = float((fit.parameters[columns] ** 2).sum()) + weight * begin**2
-        scale = np.sqrt(size / (max(float(known[columns].sum()), 0.0) + weight))
-        scale = min(max(scale, LEAST_SCALE * begin), begin / LEAST_SCALE)
+    groups = list(fit.layout.groups())
+    # Only directions that the data determines tell how large errors of a kind are.
+    sizes = [float((target[group.columns] ** 2).sum()) for group in groups]
+    counts = [max(float(known[group.columns].sum()), 0.0) for group in groups]
+    middles = _family_scales(groups, sizes, counts, priors)
+    for group, size, count in zip(groups, sizes, counts, strict=True):
+        columns, begin, weight = group.columns, group.prior_scale(priors), priors.pseudo_observations
+        if group.family:
+            begin, weight = middles[group.family], FAMILY_WEIGHT
+        scale = np.sqrt((size + weight * begin**2) / (count + weight))
+        scale = min(max(scale, LEAST_SCALE * group.prior_scale(priors)), group.largest_scale(priors))
         changed = max(changed, abs(np.log(scale / scales[columns[0]])))
         scales[columns] = scale
     factors = fit.factors.copy()
-    full = data.kinds == POSE
     wide = fit.all_scales
     covariance = wide[:, None] * inverse * wide
-    positions, orientations = _counts(data)
-    parts = ((fit.position, positions, np.ones(len(data), dtype=bool)), (fit.orientation, orientations, full))
-    for part, (values, numbers, members) in enumerate(parts):
+    for part, numbers in enumerate(_counts(data)):
         if numbers <= 0:
             continue
-        squares = (values[members] ** 2).sum(axis=1) / data.noise[members, part] ** 2
-        used = float((covariance * equations.hessians[part]).sum()) / factors[part] ** 2
-        mean = float(fit.weights[members] @ squares) / max(numbers - used, 0.1 * numbers)
-        factor = max(np.sqrt(mean), LEAST_NOISE)
+        squares = fit.equations.squares_after(part, target - here)
+        used = float((covariance * fit.equations.hessians[part]).sum()) / factors[part] ** 2
+        factor = max(np.sqrt(squares / max(numbers - used, 0.1 * numbers)), LEAST_NOISE)
         changed = max(changed, abs(np.log(factor / factors[part])))
         factors[part] = factor
     return replace(fit, scales=scales, factors=factors), changed
+
+
+def _family_scales(groups: list[Group], sizes: list[float], counts: list[float], priors: Priors) -> dict[str, float]:
+    """Scale of each family of groups: what their parameters have in common."""
+    totals: dict[str, tuple[float, float]] = {}
+    for group, size, count in zip(groups, sizes, counts, strict=True):
+        if group.family:
+            begin = BAND_WEIGHT * group.prior_scale(priors) ** 2, BAND_WEIGHT
+            total, number = totals.get(group.family, begin)
+            totals[group.family] = total + size, number + count
+    return {family: float(np.sqrt(total / number)) for family, (total, number) in totals.items()}
 
 
 def _counts(data: Measurements) -> tuple[int, int]:
@@ -251,7 +310,10 @@ def _counts(data: Measurements) -> tuple[int, int]:
 def log_evidence(fit: Fit, data: Measurements) -> float:
     """Logarithm of the marginal likelihood, but for constants that all layouts share, by Laplace's approximation."""
     counts = np.array(_counts(data))
-    return -_cost(fit, data) - float(counts @ np.log(fit.factors)) - float(np.log(np.diag(fit.posterior())).sum())
+    volume = float(np.log(np.diag(fit.posterior())).sum())
+    if fit.precision is not None:
+        volume -= 0.5 * float(np.linalg.slogdet(fit.precision * data.noise[:, 0, None, None] ** 2)[1].sum())
+    return -_cost(fit, data) - float(counts @ np.log(fit.factors)) - volume
 
 
 def _factor(hessian: Array, scales: Array) -> Array:

@@ -130,42 +130,59 @@ def residuals(data: Measurements, poses: Array, frame: Array, tool: Array) -> tu
     return position, orientation
 
 
-def centred(data: Measurements, position: Array, weights: Array) -> Array:
-    """Position residuals (n, 3) with the weighted mean of each same-point group taken off."""
+def centred(data: Measurements, position: Array, weights: Array, precision: Array | None = None) -> Array:
+    """Position residuals (n, 3) with the weighted mean of each same-point group taken off.
+
+    ``precision`` (n, 3, 3) is the inverse covariance of each position; default: the data's noise along every axis.
+    """
     same = data.groups >= 0
     if not same.any():
         return position
-    groups = data.groups[same]
-    share = (weights / data.noise[:, 0] ** 2)[same]
-    total = np.bincount(groups, share, len(data.names))
-    present = total > 0.0
-    means = np.zeros((len(data.names), 3))
-    for a in range(3):
-        means[present, a] = np.bincount(groups, share * position[same, a], len(data.names))[present] / total[present]
+    share = weights[:, None, None] * position_precision(data, precision)
+    totals, sums = np.zeros((len(data.names), 3, 3)), np.zeros((len(data.names), 3))
+    np.add.at(totals, data.groups[same], share[same])
+    np.add.at(sums, data.groups[same], (share[same] @ position[same, :, None])[:, :, 0])
+    present = totals[:, 0, 0] > 0.0
+    means = np.zeros_like(sums)
+    means[present] = np.linalg.solve(totals[present], sums[present, :, None])[:, :, 0]
     out = position.copy()
-    out[same] -= means[groups]
+    out[same] -= means[data.groups[same]]
     return out
 
 
-def squared_errors(data: Measurements, position: Array, orientation: Array, factors: Array) -> tuple[Array, Array]:
+def position_precision(data: Measurements, precision: Array | None = None) -> Array:
+    """Inverse covariance (n, 3, 3) of each measured position at a noise factor of 1 [1/m^2]: the data's, or as given."""
+    if precision is not None:
+        return precision
+    return data.noise[:, 0, None, None] ** -2.0 * np.eye(3)
+
+
+def squared_errors(
+    data: Measurements, position: Array, orientation: Array, factors: Array, precision: Array | None = None
+) -> tuple[Array, Array]:
     """Squared residuals (n,) in standard deviations, and how many numbers (n,) each is of.
 
-    ``factors`` (2,) times the noise are the standard deviations.
+    ``factors`` (2,) times the noise are the standard deviations; ``precision`` as in ``centred``.
     """
-    noise = data.noise * factors
     full = data.kinds == POSE
-    squares = (position**2).sum(axis=1) / noise[:, 0] ** 2
-    return squares + np.where(full, (orientation**2).sum(axis=1) / noise[:, 1] ** 2, 0.0), np.where(full, 6, 3)
+    squares = np.einsum("na,nab,nb->n", position, position_precision(data, precision), position) / factors[0] ** 2
+    turned = (orientation**2).sum(axis=1) / (data.noise[:, 1] * factors[1]) ** 2
+    return squares + np.where(full, turned, 0.0), np.where(full, 6, 3)
 
 
 def robust_weights(
-    data: Measurements, position: Array, orientation: Array, factors: Array, weights: Array
+    data: Measurements,
+    position: Array,
+    orientation: Array,
+    factors: Array,
+    weights: Array,
+    precision: Array | None = None,
 ) -> tuple[Array, Array]:
     """Weights (n,) of the samples, small for gross errors, and the centred position residuals (n, 3)."""
     for _ in range(5):
-        middle = centred(data, position, weights)
-        squares, numbers = squared_errors(data, middle, orientation, factors)
+        middle = centred(data, position, weights, precision)
+        squares, numbers = squared_errors(data, middle, orientation, factors, precision)
         weights = (TAIL + numbers) / (TAIL + squares)
         if not (data.groups >= 0).any():
             break
-    return weights, centred(data, position, weights)
+    return weights, centred(data, position, weights, precision)

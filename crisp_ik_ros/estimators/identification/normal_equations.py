@@ -12,7 +12,7 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
 from crisp_ik_ros.estimators.identification.design import Design, Joints
-from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.measurements import Measurements, position_precision
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.transforms import Array, cross_matrices
 
@@ -29,10 +29,24 @@ class NormalEquations:
     hessians : (3, C, C)
         Of positions and orientations, at a noise factor of 1; of known distances.
     gradients : (3, C)
+    squares : (3,)
+        Sums of the squared residuals.
     """
 
     hessians: Array
     gradients: Array
+    squares: Array
+
+    def __sub__(self, other: NormalEquations) -> NormalEquations:
+        """Sums over the samples that are in these and not in the others."""
+        return NormalEquations(
+            self.hessians - other.hessians, self.gradients - other.gradients, self.squares - other.squares
+        )
+
+    def squares_after(self, part: int, step: Array) -> float:
+        """Sum of the squared residuals of a part after a step (C,), to second order."""
+        after = self.squares[part] + step @ (self.hessians[part] @ step - 2.0 * self.gradients[part])
+        return max(float(after), 0.0)
 
     def at(self, factors: Array) -> tuple[Array, Array]:
         """Hessian (C, C) and gradient (C,) at noise factors (2,)."""
@@ -53,6 +67,7 @@ def normal_equations(
     position: Array,
     orientation: Array,
     weights: Array,
+    precision: Array | None = None,
 ) -> NormalEquations:
     """Sum over the samples.
 
@@ -62,20 +77,24 @@ def normal_equations(
         As ``residuals`` gives them: positions of same-point groups are not centred.
     weights : (n,)
         Of the samples.
+    precision : (n, 3, 3), optional
+        Inverse covariance of each position at a noise factor of 1 [1/m^2]. Default: the data's noise along every axis.
     """
     columns = layout.size + NUISANCES
-    hessians, gradients = np.zeros((3, columns, columns)), np.zeros((3, columns))
+    hessians, gradients, squares = np.zeros((3, columns, columns)), np.zeros((3, columns)), np.zeros(3)
     linear, angular = measured_rows(data, layout, design, frame, tool)
-    share = weights / data.noise[:, 0] ** 2
-    _add(hessians[0], gradients[0], linear, joints.rows, layout, position, share)
-    _eliminate_groups(hessians, gradients, data, layout, linear, joints.rows, position, share)
+    share = weights[:, None, None] * position_precision(data, precision)
+    squares[0] = _add(hessians[0], gradients[0], linear, joints.rows, layout, position, share)
+    _eliminate_groups(hessians, gradients, squares, data, layout, linear, joints.rows, position, share)
     full = data.kinds == POSE
     if full.any():
-        share = np.where(full, weights / data.noise[:, 1] ** 2, 0.0)
-        _add(hessians[1], gradients[1], angular, joints.rows, layout, orientation, share)
-    return NormalEquations(hessians, gradients)
+        share = np.where(full, weights / data.noise[:, 1] ** 2, 0.0)[:, None, None] * np.eye(3)
+        squares[1] = _add(hessians[1], gradients[1], angular, joints.rows, layout, orientation, share)
+    return NormalEquations(hessians, gradients, squares)
 
 
+# Keeps rows without weight from having no Cholesky factor.
+_LEAST_SHARE = 1e-30
 # Rows (n, 3, parametric), (n, 3, J) of the joints' motion, (n, 3, 12) of frame and tool.
 _Rows = tuple[Array, Array, Array]
 
@@ -108,20 +127,24 @@ def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Arr
 
 def _add(
     hessian: Array, gradient: Array, rows: _Rows, basis: Array, layout: Layout, residual: Array, share: Array
-) -> None:
+) -> float:
+    """Add to Hessian and gradient; return the sum of the squared residuals. ``share`` (n, 3, 3) weighs the rows."""
     plain, moving, nuisance = rows
     size, joints, centers = layout.size, layout.dof, layout.centers
     ends = np.r_[0 : layout.parametric, size : size + NUISANCES]
-    tall = np.concatenate([plain, nuisance], axis=2)
-    weighted = tall * share[:, None, None]
+    root = np.linalg.cholesky(share + _LEAST_SHARE * np.eye(3)).transpose(0, 2, 1)
+    tall = root @ np.concatenate([plain, nuisance], axis=2)
+    pulled = (root @ residual[:, :, None])[:, :, 0]
     flat = tall.reshape(-1, len(ends))
-    hessian[np.ix_(ends, ends)] += weighted.reshape(-1, len(ends)).T @ flat
-    gradient[ends] += weighted.reshape(-1, len(ends)).T @ residual.ravel()
+    hessian[np.ix_(ends, ends)] += flat.T @ flat
+    gradient[ends] += flat.T @ pulled.ravel()
+    total = float((pulled**2).sum())
     if not centers:
-        return
-    pull = np.einsum("naj,na,n->nj", moving, residual, share, optimize=True)
-    coupling = np.einsum("naj,nak->njk", moving, moving) * share[:, None, None]
-    mixed = np.einsum("nap,naj->njp", weighted, moving, optimize=True)
+        return total
+    moved = root @ moving
+    pull = np.einsum("naj,na->nj", moved, pulled, optimize=True)
+    coupling = np.einsum("naj,nak->njk", moved, moved)
+    mixed = np.einsum("nap,naj->njp", tall, moved, optimize=True)
     for j in range(joints):
         own = slice(layout.parametric + j * centers, layout.parametric + (j + 1) * centers)
         gradient[own] += basis.T @ pull[:, j]
@@ -134,11 +157,13 @@ def _add(
             hessian[own, other] += block
             if k != j:
                 hessian[other, own] += block.T
+    return total
 
 
 def _eliminate_groups(
     hessians: Array,
     gradients: Array,
+    squares: Array,
     data: Measurements,
     layout: Layout,
     rows: _Rows,
@@ -152,16 +177,19 @@ def _eliminate_groups(
     for group in np.unique(data.groups[data.groups >= 0]):
         members = data.groups == group
         part = share[members]
-        total = part.sum()
-        kernel = np.einsum("n,naj,nc->ajc", part, moving[members], basis[members], optimize=True)
+        total = part.sum(axis=0)
+        moved = part @ moving[members]
+        kernel = np.einsum("naj,nc->ajc", moved, basis[members], optimize=True)
         pieces = [
-            np.einsum("n,nap->ap", part, plain[members]), kernel.reshape(3, -1),
-            np.einsum("n,nap->ap", part, nuisance[members]),
+            np.einsum("nab,nbp->ap", part, plain[members], optimize=True), kernel.reshape(3, -1),
+            np.einsum("nab,nbp->ap", part, nuisance[members], optimize=True),
         ]  # fmt: skip
-        mean = np.concatenate(pieces, axis=1) / total
-        offset = part @ position[members] / total
-        hessians[0] -= total * (mean.T @ mean)
-        gradients[0] -= total * (mean.T @ offset)
+        summed = np.concatenate(pieces, axis=1)
+        pulled = np.einsum("nab,nb->a", part, position[members])
+        mean, offset = np.linalg.solve(total, summed), np.linalg.solve(total, pulled)
+        hessians[0] -= summed.T @ mean
+        gradients[0] -= summed.T @ offset
+        squares[0] -= pulled @ offset
         means[int(group)] = mean, offset
     for (first, second), length, tolerance in zip(data.pairs, data.lengths, data.tolerances, strict=True):
         # Residuals are negative positions.
@@ -170,3 +198,4 @@ def _eliminate_groups(
         row = (between / distance) @ (means[first][0] - means[second][0]) / tolerance
         hessians[2] += np.outer(row, row)
         gradients[2] += row * (length - distance) / tolerance
+        squares[2] += ((length - distance) / tolerance) ** 2

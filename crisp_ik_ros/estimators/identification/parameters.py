@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.priors import LARGEST_SCALES, Priors
 from crisp_ik_ros.robots.corrections import Corrections
 from crisp_ik_ros.robots.gravity import Bodies
 from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
@@ -18,6 +19,10 @@ from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
 
 # A prismatic joint's error of so many metres is as likely as a revolute one's of a radian.
 METRES_PER_RADIAN = 0.2
+# Up to so many periods a turn all joints share the scale of a period. With more of them each joint has scales of its
+# own, one for each band of periods: these are the first periods of the bands.
+SMOOTH_HARMONICS, MOST_HARMONICS = 6, 100
+BANDS = (1, 2, 3, 4, 6, 8, 11, 14, 18, 23, 29, 36, 44, 53, 64, 78, 94)
 
 
 class Group(NamedTuple):
@@ -30,6 +35,8 @@ class Group(NamedTuple):
         Field of ``Priors`` with their standard deviation, but for ``factor``.
     columns : (k,)
         Where they stand.
+    family : str
+        Groups of one family, those of one band of periods, have alike scales; "" for a group by itself.
     """
 
     name: str
@@ -37,6 +44,15 @@ class Group(NamedTuple):
     columns: np.ndarray
     unit: str
     factor: float = 1.0
+    family: str = ""
+
+    def prior_scale(self, priors: Priors) -> float:
+        """Standard deviation before there is data."""
+        return float(self.factor * getattr(priors, self.prior))
+
+    def largest_scale(self, priors: Priors) -> float:
+        """Largest standard deviation that data may ask for: of finer periods a smaller one, 1 over their number."""
+        return max(LARGEST_SCALES[self.prior] * self.factor**0.5, self.prior_scale(priors))
 
 
 class KernelTerm(NamedTuple):
@@ -49,6 +65,13 @@ class KernelTerm(NamedTuple):
     features: Array
     length_scale: float
     basis: Array
+
+
+def bands(harmonics: int) -> Iterator[tuple[int, int]]:
+    """First number of periods of each band, and the first one beyond it."""
+    for first, beyond in pairwise((*BANDS, MOST_HARMONICS + 1)):
+        if first <= harmonics:
+            yield first, min(beyond, harmonics + 1)
 
 
 @dataclass(frozen=True)
@@ -144,9 +167,7 @@ class Layout:
         yield Group("tip rotation", "tip_rotation", frames[joints, 3:].copy(), "rad")
         where = self.slices()
         yield Group("scale", "scale", np.arange(where["scale"].start, where["scale"].stop), "rad/rad")
-        periodic = np.arange(where["harmonics"].start, where["harmonics"].stop).reshape(joints, self.harmonics, 2)
-        for k in range(self.harmonics):
-            yield Group(f"periodic error, {k + 1} a turn", "harmonic", periodic[:, k].ravel(), "rad", (k + 1) ** -2.0)
+        yield from self._periodic_groups(where["harmonics"])
         bending = np.arange(where["compliance"].start, where["compliance"].stop).reshape(joints, 3)
         yield Group("compliance", "compliance", bending[:, 2].copy(), "rad/Nm")
         yield Group("bending", "compliance", bending[:, :2].ravel(), "rad/Nm")
@@ -155,12 +176,37 @@ class Layout:
             for j, name in enumerate(self.robot.joint_names):
                 yield Group(f"kernel term of {name}", "kernel", terms[j], "rad")
 
+    def _periodic_groups(self, where: slice) -> Iterator[Group]:
+        periodic = np.arange(where.start, where.stop).reshape(self.dof, self.harmonics, 2)
+        if self.harmonics <= SMOOTH_HARMONICS:
+            for k in range(1, self.harmonics + 1):
+                yield Group(f"periodic error, {k} a turn", "harmonic", periodic[:, k - 1].ravel(), "rad", k**-2.0)
+            return
+        for first, beyond in bands(self.harmonics):
+            name = f"periodic error, {first} to {beyond - 1} a turn" if beyond > first + 1 else f"{first} a turn"
+            for j, joint in enumerate(self.robot.joint_names):
+                columns = periodic[j, first - 1 : beyond - 1].ravel()
+                factor = float(first * (beyond - 1)) ** -1.0
+                yield Group(f"{joint}: {name}", "harmonic", columns, "rad", factor, name)
+
     def prior_scales(self, priors: Priors) -> Array:
         """Standard deviation of each parameter (P,) before there is data."""
         scales = np.empty(self.size)
         for group in self.groups():
-            scales[group.columns] = group.factor * getattr(priors, group.prior)
+            scales[group.columns] = group.prior_scale(priors)
         return scales
+
+    def widened(self, harmonics: int, parameters: Array) -> tuple[Layout, Array]:
+        """Return the layout with so many harmonics, no fewer than now, and parameters (P,) in it."""
+        wider = replace(self, harmonics=harmonics)
+        values = np.zeros(wider.size)
+        old, new = self.slices(), wider.slices()
+        values[: self.geometric] = parameters[: self.geometric]
+        for name in ("scale", "compliance", "kernel"):
+            values[new[name]] = parameters[old[name]]
+        periodic = values[new["harmonics"]].reshape(self.dof, harmonics, 2)
+        periodic[:, : self.harmonics] = parameters[old["harmonics"]].reshape(self.dof, self.harmonics, 2)
+        return wider, values
 
     def names(self) -> list[tuple[str, str]]:
         """Name and unit of each parameter but those of the kernel term."""

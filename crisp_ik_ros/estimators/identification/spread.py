@@ -1,4 +1,4 @@
-"""How far posterior samples of a robot's parameters put its tool apart: for one answer in microseconds, compiled."""
+"""Spread of the tool over posterior samples of a robot's parameters: for one answer in microseconds, compiled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry
+from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, innermost
 from crisp_ik_ros.estimators.identification.design import frame_rows
 from crisp_ik_ros.robots.chain import Chain
 from crisp_ik_ros.robots.corrections import displace, features_of, kernel_row, periodic_terms
 from crisp_ik_ros.robots.gravity import gravity_moments
 from crisp_ik_ros.transforms import Array
+
+
+# Support of an answer whose joints were never measured there, of what it is where they were.
+LEAST_NEARNESS = 0.3
 
 
 class Samples(NamedTuple):
@@ -37,6 +41,10 @@ class Samples(NamedTuple):
         What is measured, in the tip's frame.
     measuring : (9, S)
         Shift and turn of the measuring frame, in the base frame, and shift of what is measured, in the tip's.
+    nearness : (J, G)
+        Nearness of the measured positions of each joint, 0 to 1, at G angles of a turn.
+    unmeasured : float
+        Standard deviation of what a joint does where it was never measured [rad].
     """
 
     chain: Chain
@@ -49,6 +57,30 @@ class Samples(NamedTuple):
     precision: Array
     offset: Array
     measuring: Array
+    nearness: Array
+    unmeasured: float
+
+
+@innermost
+def nearness_at(row, angle):
+    """Nearness of the data at a joint's angle, between the values of a row (G,) over a turn."""
+    count = row.shape[0]
+    place = angle / (2.0 * np.pi)
+    place = (place - np.floor(place)) * count
+    below = int(place)
+    share = place - below
+    below %= count
+    return row[below] + share * (row[(below + 1) % count] - row[below])
+
+
+@entry
+def nearness_of(nearness, rates, configurations):
+    """Nearness (n, J) of the data at configurations (n, J), joint by joint."""
+    out = np.empty(configurations.shape)
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = nearness_at(nearness[j], rates[j] * configurations[i, j])
+    return out
 
 
 @allocating_vectorised
@@ -65,10 +97,11 @@ def _add_products(row, matrix, out):
 
 @allocating
 def _spread(samples, q, displacements, full):
-    """Write the displacements (3, S) [m] at a configuration; return prior variances and the coverage.
+    """Write the displacements (3, S) [m] at a configuration; return prior variances, the coverage and the nearness.
 
-    The variances [m^2] are of the parameters without the kernel term, and of that term. Where ``full`` is false its
-    samples are left out.
+    The variances [m^2] are of the parameters without the kernel term, of that term, and of what joints do where they
+    were never measured; the nearness is the product over the joints. Where ``full`` is false the samples of the kernel
+    term are left out.
     """
     chain, corrections = samples.chain, samples.chain.corrections
     joints, harmonics = q.shape[0], corrections.harmonics.shape[1] // 2
@@ -82,7 +115,13 @@ def _spread(samples, q, displacements, full):
     frame_rows(chain, samples.unturned, samples.offset, motions, pose, frames, jacobian, tilted)
     periodic_terms(corrections.rates, q, harmonics, terms)
     gravity_moments(corrections.bodies, q, moments, slopes)
-    prior, kernel_prior, coverage = 0.0, 0.0, 1.0
+    prior, kernel_prior, coverage, unmeasured, near = 0.0, 0.0, 1.0, 0.0, 1.0
+    for j in range(joints):
+        own = nearness_at(samples.nearness[j], corrections.rates[j] * q[j])
+        near *= own
+        for a in range(3):
+            along = samples.unmeasured * jacobian[a, j] * samples.units[j]
+            unmeasured += (1.0 - own * own) * along * along
     for a in range(3):
         for p in range(geometric):
             row[a, p] = frames[a, p]
@@ -107,13 +146,13 @@ def _spread(samples, q, displacements, full):
     if corrections.centers.shape[1] > 0:
         feature, sums = np.empty(2 * joints), np.empty((joints, displacements.shape[1]))
         features_of(corrections.rates, corrections.length_scale, q, feature)
-        near = kernel_row(corrections.centers, feature)
-        coverage = min(_square(near, samples.precision), 1.0)
+        weights = kernel_row(corrections.centers, feature)
+        coverage = min(_square(weights, samples.precision), 1.0)
         if full:
             for j in range(joints):
-                _combine(near, samples.kernel_deviations[j], sums[j])
+                _combine(weights, samples.kernel_deviations[j], sums[j])
             _add_products(moving, sums, displacements)
-    return prior, kernel_prior, coverage
+    return prior, kernel_prior, coverage, unmeasured, near
 
 
 @entry
@@ -141,13 +180,14 @@ def supports(kept, configurations):
     for i in range(count):
         for j in range(joints):
             q[j] = configurations[i, j]
-        prior, kernel_prior, coverage = _spread(samples, q, displacements, False)
+        prior, kernel_prior, coverage, unmeasured, near = _spread(samples, q, displacements, False)
         left = 0.0
         for a in range(3):
             for s in range(size):
                 left += displacements[a, s] ** 2
-        left = left / size + (1.0 - coverage) * kernel_prior
-        out[i, 0] = 1.0 - np.sqrt(min(left / max(prior + kernel_prior, 1e-300), 1.0))
+        left = left / size + (1.0 - coverage) * kernel_prior + unmeasured
+        told = 1.0 - np.sqrt(min(left / max(prior + kernel_prior + unmeasured, 1e-300), 1.0))
+        out[i, 0] = told * (LEAST_NEARNESS + (1.0 - LEAST_NEARNESS) * near)
         out[i, 1], out[i, 2] = coverage, np.sqrt(left)
     return out
 

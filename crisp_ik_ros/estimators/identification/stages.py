@@ -1,4 +1,4 @@
-"""The identification from measurements to a model that was held to its word, stage by stage."""
+"""Identification stage by stage: from measurements to a model that is validated on samples that it has not seen."""
 
 from __future__ import annotations
 
@@ -10,27 +10,30 @@ import numpy as np
 from crisp_ik_ros.estimators.identification.alignment import align
 from crisp_ik_ros.estimators.identification.identification import Fit, identify, nuisance_scales, start
 from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel
-from crisp_ik_ros.estimators.identification.measurements import Measurements
-from crisp_ik_ros.estimators.identification.parameters import Layout
+from crisp_ik_ros.estimators.identification.measurements import TAIL, Measurements, position_precision
+from crisp_ik_ros.estimators.identification.noise import own_noise, with_noise_shape
+from crisp_ik_ros.estimators.identification.parameters import SMOOTH_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, calibrate
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, covering_factor
 from crisp_ik_ros.estimators.identification.validation import (
     OUTLIER,
     Validation,
     assign_folds,
+    block_residuals,
     cross_validate,
     typical_error,
 )
+from crisp_ik_ros.transforms import Array
 
+# Held-out samples that a calibration needs.
+FEWEST = 8
 # Scales of the second start of the fit, over the priors'.
 WIDE = 30.0
 # Largest number of Gauss-Newton iterations without the kernel term.
 ITERATIONS = 50
-# Part of the noise that is not the measurement's but the arm's, and so the tool's error. With none, the bounds held for
-# 71 to 95 % of the poses of simulated arms (300 samples); with this, for 93 to 100 %.
-MISFIT = 0.4
-# Held-out samples that a calibration needs.
-FEWEST = 8
+# Finer periods must make held-out errors so many times smaller, or be the better model of held-out samples by so many
+# standard errors.
+FINER, SURE = 0.95, 3.0
 
 Progress = Callable[[int, int], None]
 
@@ -82,19 +85,25 @@ def learn(
     """
     poses = layout.robot.forward_kinematics(data.configurations)
     frame, tool = align(data, poses, *unknown, random_state)
-    nominal = start(layout, priors, data, frame, tool, nuisance_scales(data, *unknown))
-    fit = identify(nominal, data, priors, ITERATIONS, part_of(progress, 0, 25))
+    plain = replace(layout, harmonics=min(layout.harmonics, SMOOTH_HARMONICS))
+    nominal = start(plain, priors, data, frame, tool, nuisance_scales(data, *unknown))
+    fit = identify(nominal, data, priors, ITERATIONS, part_of(progress, 0, 20))
     if priors.adapt:
         # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large ones
         # are known, the others get another chance.
-        again = replace(fit, scales=np.maximum(fit.scales, WIDE * nominal.scales))
-        again = identify(again, data, priors, ITERATIONS, part_of(progress, 25, 50))
+        wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), largest_scales(plain, priors))
+        again = identify(replace(fit, scales=wide), data, priors, ITERATIONS, part_of(progress, 20, 35))
         fit = max(fit, again, key=lambda found: found.evidence)
     # Once the frames are known, so are the lever arms of gravity.
     fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
-    fit = identify(fit, data, priors, ITERATIONS, part_of(progress, 50, 60))
+    fit = _settled(fit, data, priors, part_of(progress, 35, 45))
     folds, method = assign_folds(data, locations, random_state)
-    validation = cross_validate(fit, data, folds, method, nominal, random_state, part_of(progress, 60, 70))
+    validation = cross_validate(fit, data, folds, method, nominal, random_state, part_of(progress, 45, 50))
+    if layout.harmonics > plain.harmonics and priors.adapt:
+        finer = _settled(with_harmonics(fit, layout.harmonics, priors), data, priors, part_of(progress, 50, 65))
+        other = cross_validate(finer, data, folds, method, nominal, random_state, part_of(progress, 65, 70))
+        if is_better(other, validation, finer, fit, data):
+            fit, validation = finer, other
     evidence = {"none": fit.evidence}
     if kernel.length_scales:
         richer, evidence = choose_kernel(
@@ -110,19 +119,80 @@ def learn(
     return Learnt(fit, validation, evidence)
 
 
+def _settled(fit: Fit, data: Measurements, priors: Priors, progress: Progress | None) -> Fit:
+    """Fit with the shape of its noise, which in turn weighs the samples."""
+    fit = identify(fit, data, priors, ITERATIONS, part_of(progress, 0, 60))
+    if not priors.adapt:
+        return fit
+    return identify(with_noise_shape(fit, data), data, priors, ITERATIONS, part_of(progress, 60, 100))
+
+
+def with_harmonics(fit: Fit, harmonics: int, priors: Priors) -> Fit:
+    """Return a fit with finer periods, of which nothing is known yet but that they may be of the size of a ripple."""
+    layout, parameters = fit.layout.widened(harmonics, fit.parameters)
+    scales, where = layout.prior_scales(priors), layout.slices()["harmonics"]
+    scales[where] = np.maximum(scales[where], priors.ripple)
+    old, new = fit.layout.slices(), layout.slices()
+    scales[: layout.geometric] = fit.scales[: layout.geometric]
+    for name in ("scale", "compliance", "kernel"):
+        scales[new[name]] = fit.scales[old[name]]
+    return replace(fit, layout=layout, parameters=parameters, scales=scales)
+
+
+def largest_scales(layout: Layout, priors: Priors) -> Array:
+    """Largest standard deviation (P,) that each parameter may have."""
+    scales = np.empty(layout.size)
+    for group in layout.groups():
+        scales[group.columns] = group.largest_scale(priors)
+    return scales
+
+
+def is_better(found: Validation, before: Validation, fit: Fit, fit_before: Fit, data: Measurements) -> bool:
+    """Tell by held-out samples if one model is better than another.
+
+    It is where its errors are smaller by more than chance: much smaller, or the likelier ones sample by sample.
+    """
+    usable = np.isfinite(before.position).all(axis=1) & (np.minimum(fit.weights, fit_before.weights) >= OUTLIER)
+    if not usable.any():
+        return fit.evidence > fit_before.evidence + SURE
+    old, new = (
+        held_out_density(model, one, data)[usable] for model, one in ((before, fit_before), (found, fit))
+    )
+    gain = new - old
+    certain = gain.mean() > SURE * gain.std() / np.sqrt(len(gain))
+    errors, errors_before = typical_error(found, fit.weights), typical_error(before, fit.weights)
+    return errors < FINER * errors_before or (errors < errors_before and bool(certain))
+
+
+def held_out_density(validation: Validation, fit: Fit, data: Measurements) -> Array:
+    """Logarithm of the density (n,) of each held-out position, but for a constant."""
+    noise = fit.factors[0] ** 2 * np.linalg.inv(position_precision(data, fit.precision))
+    covariances = validation.covariances + noise
+    known = np.isfinite(covariances).all(axis=(1, 2))
+    found = np.full(len(data), np.nan)
+    position = validation.position[known]
+    squares = np.einsum("na,nab,nb->n", position, np.linalg.inv(covariances[known]), position)
+    # Student's, so that one sample far off does not decide.
+    found[known] = -0.5 * (TAIL + 3.0) * np.log1p(squares / TAIL) - 0.5 * np.linalg.slogdet(covariances[known])[1]
+    return found
+
+
 def calibrated_uncertainty(fit: Fit, data: Measurements, validation: Validation, random_state: int) -> Uncertainty:
-    """Uncertainty of a fit, calibrated on its held-out samples."""
-    noise = fit.factors[0] * data.noise[:, 0]
-    # What was measured with a known noise, and is off by more, no parameter explains; and part of any noise.
-    excess = float(np.sqrt(max(np.median(noise**2 - data.noise[:, 0] ** 2), 0.0))) if data.stated else 0.0
-    misfit = max(excess, MISFIT * float(np.median(noise)))
-    found = Uncertainty.of(fit, misfit, random_state)
-    found = replace(found, amid=float(np.median(found.supports(data.configurations)[:, 2])))
+    """Uncertainty of a fit, calibrated on its held-out samples: those at random, and those in blocks of joint space."""
+    misfit, joint_misfit = own_noise(fit, data)
+    found = Uncertainty.of(fit, misfit, random_state, data.configurations)
+    found = replace(found, amid=float(np.median(found.supports(data.configurations)[:, 2])), joint_misfit=joint_misfit)
     usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
     if usable.sum() < FEWEST:
         return found
-    factor = calibrate(validation.covariances[usable], validation.position[usable], noise[usable])
-    return replace(found, factor=max(factor, 1.0))
+    noise = fit.factors[0] ** 2 * np.linalg.inv(position_precision(data, fit.precision))
+    position, covariances, unexplained, rows = block_residuals(fit, data, random_state)
+    kept = fit.weights[rows] >= OUTLIER
+    factor = covering_factor(position[kept], covariances[kept], unexplained[kept] + noise[rows[kept]])
+    own = validation.unexplained[usable] + factor**2 * validation.covariances[usable]
+    # What is left to explain is in the noise; the device's part of it is nobody's error.
+    growth = covering_factor(validation.position[usable], noise[usable], own)
+    return replace(found, factor=factor, misfit=growth * misfit, joint_misfit=growth * joint_misfit)
 
 
 def part_of(progress: Progress | None, begin: int, end: int) -> Progress | None:

@@ -1,4 +1,9 @@
-"""How far the tool may be from where an identified robot says: from samples of the posterior of its parameters."""
+"""Uncertainty of an identified robot's tool: samples of the posterior of its parameters, and what no parameter explains.
+
+A bound is made of three parts. What the data leaves unknown of the parameters is in samples of their posterior. What no
+parameter explains shows at the samples: it is the arm's own, along every axis and by every joint. And where a joint was
+never measured it may do what no other joint does.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +17,7 @@ from scipy.special import chdtri
 
 from crisp_ik_ros.estimators.identification.identification import Fit
 from crisp_ik_ros.estimators.identification.parameters import Layout
-from crisp_ik_ros.estimators.identification.spread import Samples, spreads, supports
+from crisp_ik_ros.estimators.identification.spread import Samples, nearness_of, spreads, supports
 from crisp_ik_ros.estimators.knowledge import KeptKnowledge, keep
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
@@ -21,6 +26,13 @@ from crisp_ik_ros.transforms import Array
 SAMPLES = 64
 # Chance that the tool is farther off than the bound.
 BEYOND = 0.05
+# Standard deviation of what a joint does, beside what was identified, where it was never measured [rad].
+UNMEASURED = 7e-4
+# Largest factor of calibration.
+LARGEST_FACTOR = 10.0
+# Angle from a measured position to which a joint is known as well as there, and over which that fades [rad]; number of
+# angles of a turn at which that is kept.
+KNOWN_WITHIN, FADING, ANGLES = 0.1, 0.3, 256
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,11 @@ class Uncertainty:
         The base in the measuring frame; what is measured, in the tip's frame.
     factor : float
         What the deviations are multiplied by to fit the errors on held-out samples.
-    misfit : float
-        Standard deviation of the tool's position along each axis that no parameter explains, beyond the measurement's
-        noise [m].
+    misfit, joint_misfit : float
+        Standard deviations of what no parameter explains and is not the device's noise: of the tool's position along
+        each axis [m], and of each joint [rad].
+    nearness : (J, 256), optional
+        Nearness of the measured positions of each joint, as ``nearness_table`` gives it. Default: all are measured.
     amid : float
         Spread of the tool that is usual at the samples [m].
     """
@@ -58,16 +72,19 @@ class Uncertainty:
     factor: float = 1.0
     misfit: float = 0.0
     amid: float = np.inf
+    joint_misfit: float = 0.0
+    nearness: Array | None = None
 
     @classmethod
-    def of(cls, fit: Fit, misfit: float, random_state: int) -> Uncertainty:
-        """Draw samples from the posterior of a fit."""
+    def of(cls, fit: Fit, misfit: float, random_state: int, configurations: Array | None = None) -> Uncertainty:
+        """Draw samples from the posterior of a fit to measurements at configurations (n, J)."""
         scales = fit.all_scales
         draws = np.random.default_rng(random_state).standard_normal((len(scales), SAMPLES))
         samples = scales[:, None] * solve_triangular(fit.posterior(), draws, lower=True, trans="T")
         count = len(fit.scales)
         return cls(
-            fit.layout, fit.parameters, fit.scales, samples[:count], samples[count:], fit.frame, fit.tool, 1.0, misfit
+            fit.layout, fit.parameters, fit.scales, samples[:count], samples[count:], fit.frame, fit.tool, 1.0, misfit,
+            nearness=None if configurations is None else nearness_table(fit.layout.rates * configurations),
         )  # fmt: skip
 
     @cached_property
@@ -95,6 +112,7 @@ class Uncertainty:
             self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
             np.ascontiguousarray(self.samples[:plain]), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
             scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
+            np.ones((joints, 1)) if self.nearness is None else self.nearness, UNMEASURED,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -115,10 +133,29 @@ class Uncertainty:
             covariances += (1.0 - coverages)[:, None, None] * (moving @ moving.transpose(0, 2, 1))
         return covariances
 
+    def unexplained(self, configurations: Array) -> Array:
+        """Covariance (n, 3, 3) of the position that no parameter explains at configurations (n, J) [m^2].
+
+        Along the axes of ``covariances``: what no parameter explains at the samples, and what joints may do where they
+        were never measured.
+        """
+        found = np.tile(self.misfit**2 * np.eye(3), (len(configurations), 1, 1))
+        variances = np.full(configurations.shape, self.joint_misfit**2)
+        if self.nearness is not None:
+            near = nearness_of(self.nearness, self.layout.rates, configurations)
+            variances += UNMEASURED**2 * (1.0 - near**2)
+        if not variances.any():
+            return found
+        jacobian = self.robot.jacobian(configurations)
+        lever = self.robot.forward_kinematics(configurations)[:, :3, :3] @ self.tool[:3, 3]
+        moving = jacobian[:, :3] + np.cross(jacobian[:, 3:], lever[:, :, None], axis=1)
+        moving = moving * (self.layout.units * np.sqrt(variances))[:, None]
+        return found + moving @ moving.transpose(0, 2, 1)
+
     def bounds(self, configurations: Array) -> Array:
         """Distances (n,) [m] that the tool's position is within, with 95 % probability, of the identified robot's."""
         covariances = self.covariances(configurations)
-        return error_bounds(self.factor**2 * covariances + self.misfit**2 * np.eye(3))
+        return error_bounds(self.factor**2 * covariances + self.unexplained(configurations))
 
     def supports(self, configurations: Array) -> Array:
         """Support, coverage and spread (n, 3) at configurations (n, J), or of rows that begin with them.
@@ -128,6 +165,22 @@ class Uncertainty:
         of the tool's position that is left [m].
         """
         return supports(self._kept, configurations)
+
+
+def nearness_table(angles: Array) -> Array:
+    """Nearness (J, 256) of measured angles (n, J) at 256 angles of a turn, joint by joint: 1 near one, 0 far from all.
+
+    Angles that are a turn apart are one: gears and encoders are where they were.
+    """
+    places = np.linspace(0.0, 2.0 * np.pi, ANGLES, endpoint=False)
+    table = np.empty((angles.shape[1], ANGLES))
+    for j, own in enumerate(angles.T):
+        sorted_ = np.sort(np.mod(own, 2.0 * np.pi))
+        ring = np.concatenate([sorted_[-1:] - 2.0 * np.pi, sorted_, sorted_[:1] + 2.0 * np.pi])
+        above = np.searchsorted(ring, places)
+        distance = np.minimum(places - ring[above - 1], ring[above] - places)
+        table[j] = np.exp(-0.5 * (np.maximum(distance - KNOWN_WITHIN, 0.0) / FADING) ** 2)
+    return table
 
 
 def error_bounds(covariances: Array, beyond: float = BEYOND) -> Array:
@@ -143,24 +196,20 @@ def error_bounds(covariances: Array, beyond: float = BEYOND) -> Array:
     return np.sqrt(means * chdtri(freedom, beyond) / freedom)
 
 
-def calibrate(covariances: Array, residuals: Array, noise: Array) -> float:
-    """Factor of the standard deviations that makes residuals (n, 3) of held-out samples likeliest.
+def covering_factor(residuals: Array, covariances: Array, others: Array) -> float:
+    """Smallest factor from 1 to 10 of standard deviations with which bounds hold for 95 % of residuals.
 
     Parameters
     ----------
-    covariances : (n, 3, 3)
-        As ``Uncertainty.covariances`` gives them [m^2].
     residuals : (n, 3)
-        Measured minus predicted positions [m].
-    noise : (n,)
-        Standard deviation of what else is in a residual, along each axis [m].
+        Of held-out samples: measured minus predicted positions [m].
+    covariances : (n, 3, 3)
+        Whose standard deviations are multiplied [m^2].
+    others : (n, 3, 3)
+        What else is in a residual [m^2].
     """
-    values, vectors = np.linalg.eigh(covariances)
-    squares = np.einsum("nab,na->nb", vectors, residuals) ** 2
-    best, highest = 1.0, -np.inf
-    for factor in np.geomspace(0.7, 10.0, 80):
-        variances = factor**2 * np.maximum(values, 0.0) + noise[:, None] ** 2
-        likelihood = -0.5 * float((np.log(variances) + squares / variances).sum())
-        if likelihood > highest:
-            best, highest = float(factor), likelihood
-    return best
+    lengths = np.linalg.norm(residuals, axis=1)
+    for factor in np.geomspace(1.0, LARGEST_FACTOR, 60):
+        if np.mean(lengths <= error_bounds(factor**2 * covariances + others)) >= 1.0 - BEYOND:
+            return float(factor)
+    return LARGEST_FACTOR if len(residuals) else 1.0

@@ -1,4 +1,8 @@
-"""What an identified robot gets wrong on samples that it was not fitted to."""
+"""Errors of an identified robot on samples that it was not fitted to: held out at random, and in blocks of joint space.
+
+Random samples tell how good a robot is among those it was fitted to. Blocks, of the lowest and the highest positions of
+each joint, tell how far to trust it beyond. Repeated readings of one configuration are never on both sides.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +18,17 @@ from crisp_ik_ros.estimators.identification.identification import Fit, linearise
 from crisp_ik_ros.estimators.identification.measurements import Measurements, centred, residuals
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
+from crisp_ik_ros.estimators.samples import find_stops
 from crisp_ik_ros.transforms import Array
 
 FOLDS = 5
 # Weight below which a sample is called an outlier: about 6 standard deviations off.
 OUTLIER = 0.2
+
+
+# Share of the samples in a block, at either end of a joint's positions, and how far these must reach for there to be
+# blocks [rad].
+BLOCK, LEAST_RANGE = 0.15, 0.3
 
 
 @dataclass(frozen=True)
@@ -28,13 +38,14 @@ class Validation:
     Attributes
     ----------
     method : str
-        How samples were held out, in words.
+        How samples were held out, for people.
     position, orientation : (n, 3)
         Residuals of the fit to the other samples [m, rad]; of a same-point group from its mean.
     nominal_position, nominal_orientation : (n, 3)
         Of the nominal robot.
-    covariances : (n, 3, 3)
-        Of the tool's position, as the fit to the other samples has it, in the measuring frame [m^2].
+    covariances, unexplained : (n, 3, 3)
+        Of the tool's position, as the fit to the other samples has it, in the measuring frame: of its parameters, and
+        of joints that it was not fitted to measurements of there [m^2].
     """
 
     method: str
@@ -43,38 +54,60 @@ class Validation:
     nominal_position: Array
     nominal_orientation: Array
     covariances: Array
+    unexplained: Array
 
 
 def assign_folds(data: Measurements, locations: tuple[str, ...], random_state: int) -> tuple[np.ndarray, str]:
-    """Fold of each sample (n,), -1 for none, and how they were made, in words.
+    """Fold of each sample (n,), -1 for none, and how they were made, for people.
 
-    Samples of one place are held out together: what was learned at the others has to hold there.
+    Samples of one place are held out together, and so are readings of one configuration: what was learned at the others
+    has to hold there.
     """
     names = np.array(locations, dtype=object)
     places = sorted(set(locations) - {""})
     folds = np.full(len(data), -1)
     rng = np.random.default_rng(random_state)
+    stops = find_stops(data.configurations)
     if len(places) >= 2:
         for k, place in enumerate(places):
             folds[names == place] = k if len(places) <= 2 * FOLDS else k % FOLDS
-        rest = np.flatnonzero(names == "")
-        count = int(folds.max()) + 1
-        folds[rest] = rng.permutation(len(rest)) % count
-        return folds, f"{count} folds by location"
+        _spread_stops(folds, np.flatnonzero(names == ""), stops, int(folds.max()) + 1, rng)
+        return folds, f"{int(folds.max()) + 1} folds by location"
     same = data.kinds == SAME_POINT
     groups = np.unique(data.groups[same])
     if len(groups) >= 2:
         count = min(FOLDS, len(groups))
         for k, group in enumerate(groups):
             folds[data.groups == group] = k % count
-        rest = np.flatnonzero(~same)
-        folds[rest] = rng.permutation(len(rest)) % count
+        _spread_stops(folds, np.flatnonzero(~same), stops, count, rng)
         return folds, f"{count} folds by point"
     rest = np.flatnonzero(~same)
-    if len(rest) >= 2 * FOLDS:
-        folds[rest] = rng.permutation(len(rest)) % FOLDS
+    if len(np.unique(stops[rest])) >= 2 * FOLDS:
+        _spread_stops(folds, rest, stops, FOLDS, rng)
         return folds, f"{FOLDS} folds at random"
     return folds, "none: too few samples"
+
+
+def _spread_stops(
+    folds: np.ndarray, rows: np.ndarray, stops: np.ndarray, count: int, rng: np.random.Generator
+) -> None:
+    """Draw a fold for each stop among some rows."""
+    names, members = np.unique(stops[rows], return_inverse=True)
+    folds[rows] = (rng.permutation(len(names)) % count)[members]
+
+
+def joint_blocks(fit: Fit, data: Measurements) -> list[np.ndarray]:
+    """Samples (n,) of each block: those at the lowest and at the highest positions of each joint."""
+    found = []
+    if (data.kinds == SAME_POINT).any():
+        # What is left of a group says nothing of where its point is for the others.
+        return found
+    for angles in (fit.layout.rates * data.configurations).T:
+        if np.ptp(angles) < LEAST_RANGE:
+            continue
+        low, high = np.quantile(angles, [BLOCK, 1.0 - BLOCK])
+        found += [angles < low, angles > high]
+    return [block for block in found if block.any() and len(data) - block.sum() >= FOLDS]
 
 
 def cross_validate(
@@ -87,31 +120,71 @@ def cross_validate(
     progress: Callable[[int, int], None] | None = None,
 ) -> Validation:
     """Fit again without each fold, with the scales that were found, and look at the fold's samples."""
-    position, orientation = np.full((len(data), 3), np.nan), np.full((len(data), 3), np.nan)
-    nominal_position, nominal_orientation = position.copy(), orientation.copy()
-    covariances = np.full((len(data), 3, 3), np.nan)
+    found = Validation(method, *(np.full((len(data), *shape), np.nan) for shape in 4 * ((3,),) + 2 * ((3, 3),)))
     count = int(folds.max()) + 1
     for k in range(count):
         held = folds == k
-        others, test = data.subset(~held), data.subset(held)
-        trained = _refit(fit, others, ~held)
-        for model, where in ((trained, (position, orientation)), (nominal, (nominal_position, nominal_orientation))):
-            poses = model.layout.robot_with(model.parameters).forward_kinematics(test.configurations)
-            shift, turn = residuals(test, poses, model.frame, model.tool)
-            where[0][held] = centred(test, shift, fit.weights[held])
-            turn[test.kinds != POSE] = np.nan
-            where[1][held] = turn
-        uncertainty, turn = Uncertainty.of(trained, 0.0, random_state), trained.frame[:3, :3]
-        covariances[held] = turn @ uncertainty.covariances(test.configurations) @ turn.T
+        test = data.subset(held)
+        trained = _refit(fit, data, held)
+        for model, where in (
+            (trained, (found.position, found.orientation)),
+            (nominal, (found.nominal_position, found.nominal_orientation)),
+        ):
+            where[0][held], where[1][held] = held_out_residuals(model, test, fit.weights[held])
+        found.covariances[held], found.unexplained[held] = _unknown(trained, data, held, random_state)
         if progress is not None:
             progress(k + 1, count)
-    return Validation(method, position, orientation, nominal_position, nominal_orientation, covariances)
+    return found
 
 
-def _refit(fit: Fit, data: Measurements, kept: np.ndarray) -> Fit:
-    """One Gauss-Newton step from a fit to what a part of its samples says."""
-    fit = replace(fit, weights=fit.weights[kept])
-    equations, fit = linearise(fit, data, Joints(fit.layout, data.configurations))
+def block_residuals(fit: Fit, data: Measurements, random_state: int) -> tuple[Array, Array, Array, np.ndarray]:
+    """Fit again without each block, and look at the block.
+
+    Returns
+    -------
+    position : (m, 3)
+        Residuals [m].
+    covariances, unexplained : (m, 3, 3)
+        As in ``Validation``.
+    rows : (m,)
+        Of the data.
+    """
+    parts: list[tuple[Array, ...]] = [
+        (np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=int))
+    ]
+    for held in joint_blocks(fit, data):
+        trained = _refit(fit, data, held)
+        position, _ = held_out_residuals(trained, data.subset(held), fit.weights[held])
+        parts.append((position, *_unknown(trained, data, held, random_state), np.flatnonzero(held)))
+    position, covariances, unexplained, rows = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return position, covariances, unexplained, rows
+
+
+def held_out_residuals(fit: Fit, test: Measurements, weights: Array) -> tuple[Array, Array]:
+    """Residuals (k, 3) [m] and (k, 3) [rad] of a fit on samples with these weights, NaN without an orientation."""
+    poses = fit.layout.robot_with(fit.parameters).forward_kinematics(test.configurations)
+    shift, turn = residuals(test, poses, fit.frame, fit.tool)
+    turn[test.kinds != POSE] = np.nan
+    return centred(test, shift, weights), turn
+
+
+def _unknown(trained: Fit, data: Measurements, held: np.ndarray, random_state: int) -> tuple[Array, Array]:
+    """Covariances (k, 3, 3) of held-out positions: of the parameters, and of joints that were not measured there."""
+    uncertainty = Uncertainty.of(trained, 0.0, random_state, data.configurations[~held])
+    turn, q = trained.frame[:3, :3], data.configurations[held]
+    return tuple(turn @ found @ turn.T for found in (uncertainty.covariances(q), uncertainty.unexplained(q)))
+
+
+def _refit(fit: Fit, data: Measurements, held: np.ndarray) -> Fit:
+    """One Gauss-Newton step from a fit to what the samples that are not held out say."""
+    if (data.groups >= 0).any():
+        rest = data.subset(~held)
+        equations, _ = linearise(replace(fit, weights=fit.weights[~held]), rest, Joints(fit.layout, rest.configurations))
+    else:
+        # Sums over samples: what the others say is all that is said less what these say.
+        test = data.subset(held)
+        equations, _ = linearise(replace(fit, weights=fit.weights[held]), test, Joints(fit.layout, test.configurations))
+        equations = fit.equations - equations
     scales = fit.all_scales
     hessian, gradient = equations.at(fit.factors)
     here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
