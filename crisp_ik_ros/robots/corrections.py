@@ -82,12 +82,18 @@ def arrays_of(corrections: Corrections) -> dict[str, Array]:
 @innermost
 def periodic_terms(rates, q, harmonics, out):
     """Write cos(k a_j), sin(k a_j) for k = 1 .. H, one row a joint, to ``out`` (J, 2 H)."""
+    if harmonics == 0:
+        return
     for j in range(q.shape[0]):
-        c, s = np.cos(rates[j] * q[j]), np.sin(rates[j] * q[j])
-        ck, sk = c, s
-        for k in range(harmonics):
-            out[j, 2 * k], out[j, 2 * k + 1] = ck, sk
-            ck, sk = ck * c - sk * s, sk * c + ck * s
+        out[j, 0], out[j, 1] = np.cos(rates[j] * q[j]), np.sin(rates[j] * q[j])
+        # What is known is turned on by as many angles as it has: no number waits for the one before it.
+        known = 1
+        while known < harmonics:
+            c, s = out[j, 2 * known - 2], out[j, 2 * known - 1]
+            for k in range(min(known, harmonics - known)):
+                ck, sk = out[j, 2 * k], out[j, 2 * k + 1]
+                out[j, 2 * (known + k)], out[j, 2 * (known + k) + 1] = ck * c - sk * s, sk * c + ck * s
+            known *= 2
 
 
 @innermost
@@ -123,6 +129,15 @@ def _product(left, right):
     return total
 
 
+@vectorised
+def _slope(harmonics, terms):
+    """Derivative by the angle of the periodic errors whose coefficients and terms (2 H,) are given."""
+    total = 0.0
+    for k in range(harmonics.shape[0] // 2):
+        total += (k + 1) * (harmonics[2 * k + 1] * terms[2 * k] - harmonics[2 * k] * terms[2 * k + 1])
+    return total
+
+
 @allocating
 def displace(corrections, q, motion, derivative):
     """Write how far each joint turns its frame about x and y, and moves along or about z, to ``motion`` (J, 3).
@@ -141,13 +156,9 @@ def displace(corrections, q, motion, derivative):
                 for i in range(joints):
                     derivative[j, b, i] = corrections.compliances[j, b] * slopes[j, b, i]
         value, slope = q[j] + corrections.scales[j] * (q[j] - corrections.middles[j]), 1.0 + corrections.scales[j]
-        for k in range(harmonics):
-            along, across = corrections.harmonics[j, 2 * k], corrections.harmonics[j, 2 * k + 1]
-            value += along * terms[j, 2 * k] + across * terms[j, 2 * k + 1]
-            slope += (k + 1) * corrections.rates[j] * (across * terms[j, 2 * k] - along * terms[j, 2 * k + 1])
-        motion[j, 2] += value
+        motion[j, 2] += value + _product(corrections.harmonics[j], terms[j])
         if wants:
-            derivative[j, 2, j] += slope
+            derivative[j, 2, j] += slope + corrections.rates[j] * _slope(corrections.harmonics[j], terms[j])
     if centers == 0:
         return
     feature = np.empty(2 * joints)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, innermost
+from crisp_ik_ros.compiled import allocating, allocating_vectorised, entry, innermost, vectorised
 from crisp_ik_ros.estimators.identification.design import frame_rows
 from crisp_ik_ros.robots.chain import Chain
 from crisp_ik_ros.robots.corrections import displace, features_of, kernel_row, periodic_terms
@@ -85,8 +85,8 @@ def nearness_of(nearness, rates, configurations):
 
 @allocating_vectorised
 def _add_products(row, matrix, out):
-    """Add row (3, k) @ matrix (k, S) to ``out`` (3, S)."""
-    for p in range(matrix.shape[0]):
+    """Add row (3, k) @ matrix (k or more, S) to ``out`` (3, S)."""
+    for p in range(row.shape[1]):
         x, y, z = row[0, p], row[1, p], row[2, p]
         values = matrix[p]
         for s in range(values.shape[0]):
@@ -110,7 +110,9 @@ def _spread(samples, q, displacements, full):
     slopes, terms = np.empty((joints, 3, joints)), np.empty((joints, 2 * harmonics))
     pose, frames = np.empty((4, 4)), np.empty((6, geometric))
     jacobian, tilted = np.empty((6, joints)), np.empty((6, joints, 2))
-    row, moving = np.empty((3, samples.scales.shape[0])), np.empty((3, joints))
+    plain, bending, begin = np.empty((3, geometric + joints)), np.empty((3, 3 * joints)), geometric + joints
+    moving, sums = np.empty((3, joints)), np.empty((joints, displacements.shape[1]))
+    behind = begin + 2 * harmonics * joints
     displace(corrections, q, motions, np.empty((0, 3, 0)))
     frame_rows(chain, samples.unturned, samples.offset, motions, pose, frames, jacobian, tilted)
     periodic_terms(corrections.rates, q, harmonics, terms)
@@ -124,27 +126,30 @@ def _spread(samples, q, displacements, full):
             unmeasured += (1.0 - own * own) * along * along
     for a in range(3):
         for p in range(geometric):
-            row[a, p] = frames[a, p]
+            plain[a, p] = frames[a, p]
         for j in range(joints):
             along = jacobian[a, j]
-            row[a, geometric + j] = along * (q[j] - corrections.middles[j])
-            begin = geometric + joints + 2 * harmonics * j
-            for k in range(2 * harmonics):
-                row[a, begin + k] = along * samples.units[j] * terms[j, k]
-            begin = geometric + joints + 2 * harmonics * joints + 3 * j
-            row[a, begin] = tilted[a, j, 0] * moments[j, 0]
-            row[a, begin + 1] = tilted[a, j, 1] * moments[j, 1]
-            row[a, begin + 2] = along * moments[j, 2]
+            plain[a, geometric + j] = along * (q[j] - corrections.middles[j])
+            bending[a, 3 * j] = tilted[a, j, 0] * moments[j, 0]
+            bending[a, 3 * j + 1] = tilted[a, j, 1] * moments[j, 1]
+            bending[a, 3 * j + 2] = along * moments[j, 2]
             moving[a, j] = along * samples.units[j]
             kernel_prior += (moving[a, j] * samples.kernel_scales[j]) ** 2
-        for p in range(row.shape[1]):
-            prior += (row[a, p] * samples.scales[p]) ** 2
+        prior += _weighted_square(plain[a], samples.scales) + _weighted_square(bending[a], samples.scales[behind:])
         for s in range(displacements.shape[1]):
             displacements[a, s] = 0.0
+    for j in range(joints):
+        # All periods of a joint move the tool along one line: they are summed before they are turned to the axes.
+        own = samples.scales[begin + 2 * harmonics * j :]
+        size = moving[0, j] ** 2 + moving[1, j] ** 2 + moving[2, j] ** 2
+        prior += size * _weighted_square(terms[j], own)
+        _combine(terms[j], samples.deviations[begin + 2 * harmonics * j :], sums[j])
     _add_measuring(samples, pose, displacements)
-    _add_products(row, samples.deviations, displacements)
+    _add_products(plain, samples.deviations, displacements)
+    _add_products(bending, samples.deviations[behind:], displacements)
+    _add_products(moving, sums, displacements)
     if corrections.centers.shape[1] > 0:
-        feature, sums = np.empty(2 * joints), np.empty((joints, displacements.shape[1]))
+        feature = np.empty(2 * joints)
         features_of(corrections.rates, corrections.length_scale, q, feature)
         weights = kernel_row(corrections.centers, feature)
         coverage = min(_square(weights, samples.precision), 1.0)
@@ -211,13 +216,22 @@ def _add_measuring(samples, pose, displacements):
 
 @allocating_vectorised
 def _combine(weights, matrix, out):
-    """Write weights (m,) @ matrix (m, S) to ``out`` (S,)."""
+    """Write weights (m,) @ matrix (m or more, S) to ``out`` (S,)."""
     for s in range(out.shape[0]):
         out[s] = 0.0
     for c in range(weights.shape[0]):
         weight, values = weights[c], matrix[c]
         for s in range(out.shape[0]):
             out[s] += weight * values[s]
+
+
+@vectorised
+def _weighted_square(row, scales):
+    """Sum of the squares of row (k,) * scales (k or more,)."""
+    total = 0.0
+    for p in range(row.shape[0]):
+        total += (row[p] * scales[p]) ** 2
+    return total
 
 
 @allocating_vectorised
