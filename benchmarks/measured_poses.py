@@ -2,9 +2,9 @@
 
 ``python benchmarks/measured_poses.py TRAIN TEST... --urdf U --base-link B --tip-link T --sizes 50,100,300,2000 --json``
 
-All methods see the same rows in one run. The rows of TRAIN are permuted by ``numpy.random.default_rng(seed)``: the first
-N train, the last ``--held-out`` test. Each further TEST file is tested whole: as is, and with measuring frame and tool
-refitted on that file's own rows, in the same way for all methods.
+All methods see the same rows in one run. The rows of TRAIN are permuted by ``numpy.random.default_rng(seed)``: the
+first N train, the last ``--held-out`` test. Each further TEST file is tested whole: as is, and with measuring frame and
+tool refitted on that file's own rows, in the same way for all methods.
 
 - ``nominal``: the URDF, with measuring frame and tool aligned on the training rows.
 - ``geometric``: plain least squares (Levenberg-Marquardt) over all six frame offsets of every joint, frame and tool.
