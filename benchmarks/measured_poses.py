@@ -53,8 +53,8 @@ RESIDUAL_SD = 5e-4, 2e-3
 TREES = 200
 # Rows of a first fit that no time is taken of.
 WARM_UP = 20
-# Rows of a Gaussian process, and those that its length scales are fitted to.
-MAX_PROCESS_ROWS, MAX_SCALE_ROWS = 1000, 300
+# Rows of a Gaussian process, those that its length scales are fitted to, and the scales that the fit starts with.
+MAX_PROCESS_ROWS, MAX_SCALE_ROWS, PROCESS_STARTS = 1000, 300, (0.7, 2.0, 5.0)
 # Probability of an error beyond the bound.
 BEYOND = 0.05
 
@@ -239,7 +239,7 @@ def calibrate(geometry: Movable, samples: Samples, with_joints: bool) -> Movable
         cost, normal, gradient = _normal_equations(geometry, samples, sds, with_joints)
         for _ in range(STEPS):
             change = np.linalg.solve(normal + damping * np.diag(normal.diagonal()), gradient)
-            trial = geometry.moved(change.reshape(-1, 6), with_joints)
+            trial = geometry.moved(np.asarray(change, dtype=float).reshape(-1, 6), with_joints)
             trial_cost, *equations = _normal_equations(trial, samples, sds, with_joints)
             if trial_cost < cost:
                 geometry, cost, (normal, gradient) = trial, trial_cost, equations
@@ -341,14 +341,16 @@ def fit_gaussian_process(geometry: Geometry, samples: Samples, seed: int) -> Pos
 
     x, y = features(samples.q)[:MAX_PROCESS_ROWS], base_residuals(geometry, samples)[:MAX_PROCESS_ROWS]
     scale = y.std()
-    kernel = ConstantKernel(0.5, (1e-3, 1e2)) * RBF(np.full(x.shape[1], 2.0), (0.1, 1e3)) + WhiteKernel(
-        0.5, (1e-4, 1e1)
-    )
+    fits = []
     with warnings.catch_warnings():
         # A length scale at its bound is a feature that does not matter.
         warnings.simplefilter("ignore")
-        scales = GaussianProcessRegressor(kernel, random_state=seed).fit(x[:MAX_SCALE_ROWS], y[:MAX_SCALE_ROWS] / scale)
-        process = GaussianProcessRegressor(scales.kernel_, optimizer=None).fit(x, y / scale)
+        for length in PROCESS_STARTS:
+            kernel = ConstantKernel(1.0, (1e-3, 1e3)) * RBF(np.full(x.shape[1], length), (0.05, 1e3))
+            start = GaussianProcessRegressor(kernel + WhiteKernel(0.1, (1e-4, 1e1)), random_state=seed)
+            fits.append(start.fit(x[:MAX_SCALE_ROWS], y[:MAX_SCALE_ROWS] / scale))
+        best = max(fits, key=lambda fit: fit.log_marginal_likelihood_value_)
+        process = GaussianProcessRegressor(best.kernel_, optimizer=None).fit(x, y / scale)
     return with_regression(geometry, lambda rows: scale * process.predict(rows))
 
 
@@ -366,38 +368,30 @@ METHODS = {
     "ours": "ours",
 }
 # They need scikit-learn.
-REGRESSIONS = ("trees", "gaussian_process")
+REGRESSIONS = {"trees": fit_trees, "gaussian_process": fit_gaussian_process}
 
 
 def fit_methods(
     robot: RobotModel, dataset: Dataset, names: Sequence[str], seed: int, arguments: dict[str, Any]
 ) -> dict[str, Method | str]:
     """Fit methods to the same rows; a reason in place of one that cannot be."""
-    samples, found = samples_of(dataset), {}
-    geometry: Geometry | None = None
-    geometric_seconds = 0.0
+    samples = samples_of(dataset)
+    found: dict[str, Method | str] = {}
     for name in names:
         begin = time.process_time()
-        if name in ("geometric", *REGRESSIONS) and geometry is None:
-            geometry = fit_geometric(robot, dataset)
-            geometric_seconds = time.process_time() - begin
-            begin = time.process_time()
         try:
             if name == "nominal":
                 method = Method(fit_nominal(robot, dataset).predict)
             elif name == "ours":
                 method = fit_ours(robot, dataset, arguments)
-            elif name == "geometric":
-                method = Method(geometry.predict)
             else:
-                regress = fit_trees if name == "trees" else fit_gaussian_process
-                method = Method(regress(geometry, samples, seed))
+                # Each of them contains it, and its time.
+                geometry = fit_geometric(robot, dataset)
+                method = Method(geometry.predict if name == "geometric" else REGRESSIONS[name](geometry, samples, seed))
         except (CrispIKError, ImportError) as error:
             found[name] = f"{type(error).__name__}: {error}"
             continue
         method.seconds = time.process_time() - begin
-        if name in ("geometric", *REGRESSIONS):
-            method.seconds += geometric_seconds
         found[name] = method
     return found
 
@@ -496,7 +490,7 @@ def run(
                     row |= {"fit_cpu_s": method.seconds, "warnings": method.warnings}
                     rows.append(row)
                     say(line(row))
-    settings = {
+    settings: dict[str, Any] = {
         "robot": robot.name, "joints": list(robot.joint_names), "seed": seed, "held_out": held_out, "noise_m": noise,
         "train_rows": len(train), "set": {name: repr(value) for name, value in (arguments or {}).items()},
     }  # fmt: skip
@@ -504,21 +498,25 @@ def run(
 
 
 HEAD = (
-    f"{'method':<17}{'N':>5}  {'test':<20}{'placed':<9}{'mean':>8}{'median':>8}{'p95':>8}{'max':>9}{'mrad':>7}"
-    f"{'bound':>8}{'within':>8}{'fit [s]':>9}  [mm]"
+    f"{'method':<17}{'N':>5}  {'test':<20}{'placed':<9}{'mean':>8} {'median':>8} {'p95':>8} {'max':>8} {'mrad':>7}"
+    f" {'bound':>8} {'within':>7} {'fit [s]':>8}  [mm]"
 )
 
 
 def line(row: dict[str, Any]) -> str:
     """One line of the table."""
-    turned = "" if row["mean_mrad"] is None else f"{row['mean_mrad']:.3f}"
-    bound = "" if row["within"] is None else f"{row['bound_median_mm']:.3f}"
+    turned = "" if row["mean_mrad"] is None else _short(row["mean_mrad"])
+    bound = "" if row["within"] is None else _short(row["bound_median_mm"])
     within = "" if row["within"] is None else f"{100.0 * row['within']:.1f} %"
+    lengths = " ".join(f"{_short(row[name]):>8}" for name in ("mean_mm", "median_mm", "p95_mm", "max_mm"))
     return (
-        f"{row['method']:<17}{row['size']:>5}  {row['test']:<20}{row['placed']:<9}{row['mean_mm']:>8.3f}"
-        f"{row['median_mm']:>8.3f}{row['p95_mm']:>8.3f}{row['max_mm']:>9.3f}{turned:>7}{bound:>8}{within:>8}"
-        f"{row['fit_cpu_s']:>9.1f}"
+        f"{row['method']:<17}{row['size']:>5}  {row['test']:<20}{row['placed']:<9}{lengths} {turned:>7} {bound:>8} "
+        f"{within:>7} {row['fit_cpu_s']:>8.1f}"
     )
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}" if value < 100.0 else f"{value:.1f}"
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
@@ -529,8 +527,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     from benchmarks.pictures import DPI, LOOKS, SHADES
 
     rows = result["rows"]
-    panels = [(row["test"], row["placed"]) for row in rows]
-    panels = list(dict.fromkeys(panels))
+    panels = list(dict.fromkeys((row["test"], row["placed"]) for row in rows))
+    sizes = sorted({row["size"] for row in rows})
     figure = Figure(figsize=(4.2 * (len(panels) + 1), 4.4), dpi=DPI)
     axes = figure.subplots(1, len(panels) + 1)
     shades = dict(zip([name for name in METHODS if name != "ours"], SHADES, strict=False)) | {"ours": LOOKS[OURS][0]}
@@ -544,6 +542,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
             )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
+        _plain_ticks(panel, sizes)
         panel.set_xlabel("training rows")
         panel.set_ylabel("mean position error [mm]")
         panel.set_title(f"{test}, {placed}", fontsize=9)
@@ -557,6 +556,7 @@ def draw(result: dict[str, Any], path: Path) -> None:
         shares = [100.0 * row["within"] for row in own]
         last.plot([row["size"] for row in own], shares, "s-", color=color, label=f"{test}, {placed}")
     last.set_xscale("log")
+    _plain_ticks(last, sizes)
     last.set_ylim(0.0, 102.0)
     last.set_xlabel("training rows")
     last.set_ylabel("errors within the 95 % bound of ours [%]")
@@ -565,6 +565,16 @@ def draw(result: dict[str, Any], path: Path) -> None:
     last.grid(alpha=0.3)
     figure.tight_layout()
     figure.savefig(path)
+
+
+def _plain_ticks(axes: Any, sizes: Sequence[int]) -> None:
+    """Label the sizes on a logarithmic axis, and errors in plain numbers."""
+    axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+    axes.set_xticks([], minor=True)
+    if axes.get_yscale() == "log":
+        for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+            axis("{x:g}")
+        axes.tick_params(axis="y", which="both", labelsize=7)
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

@@ -3,10 +3,10 @@
 ``python benchmarks/unmodeled.py --arms panda --cases ripple --ranges narrow --sizes 200``
 
 Each arm differs from its URDF by small random offsets, gear scale errors and gravity deflection, plus one error of the
-case. ``LearnedKinematics`` is fitted to tracked poses of a part of the joint ranges, and held against the truth at random
-configurations of all joint ranges, and at others inside the data's range. A run passes when neither median nor mean nor
-95th percentile of the true error over all joint ranges is above the URDF's, and at least 88 % of the errors are within
-the predicted bound, both inside and outside the data's range.
+case. ``LearnedKinematics`` is fitted to tracked poses of a part of the joint ranges, and held against the truth at
+random configurations of all joint ranges, and at others inside the data's range. A run passes when neither median nor
+mean nor 95th percentile of the true error over all joint ranges is above the URDF's, and at least 88 % of the errors
+are within the predicted bound, both inside and outside the data's range.
 
 The truth is plain NumPy, written from the description of the errors: it shares no code with the model's corrections.
 """
@@ -93,7 +93,7 @@ def iiwa14_urdf() -> str:
     parts = ['<robot name="iiwa14"><link name="base_link"/>']
     for j, (axis, height, limit, mass, center) in enumerate(IIWA14, start=1):
         parent = "base_link" if j == 1 else f"link_{j - 1}"
-        bound = np.deg2rad(limit)
+        bound = float(np.deg2rad(limit))
         parts.append(
             f'<link name="link_{j}"><inertial><origin xyz="{center}"/><mass value="{mass}"/>'
             '<inertia ixx="0.01" iyy="0.01" izz="0.01" ixy="0" ixz="0" iyz="0"/></inertial></link>'
@@ -420,9 +420,10 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; expected errors become one line and exit code 1."""
     given = _arguments(arguments)
-    say: Callable[[str], None] = lambda text: print(  # noqa: E731
-        text, file=sys.stderr if given.json else sys.stdout, flush=True
-    )
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr if given.json else sys.stdout, flush=True)
+
     try:
         arms, cases, ranges = (
             chosen(name, getattr(given, name), known)
