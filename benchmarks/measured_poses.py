@@ -572,8 +572,10 @@ def _plain_ticks(axes: Any, sizes: Sequence[int]) -> None:
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_xticks([], minor=True)
     if axes.get_yscale() == "log":
-        for axis in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
-            axis("{x:g}")
+        lowest, highest = axes.get_ylim()
+        axes.yaxis.set_major_formatter("{x:g}")
+        # In more than a decade they would overlap.
+        axes.yaxis.set_minor_formatter("{x:g}" if highest < 10.0 * lowest else "")
         axes.tick_params(axis="y", which="both", labelsize=7)
 
 

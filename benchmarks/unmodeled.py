@@ -452,6 +452,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
                         say(line(row))
                         if given.out is not None:
                             given.out.write_text(json.dumps(result, indent=1) + "\n")
+    warned = Counter(sentence for row in result["rows"] for sentence in row.get("warnings", ()))
+    for sentence, count in warned.most_common():
+        print(f"warning of {count} fit(s): {sentence}", file=sys.stderr)
     passed = sum(bool(row["passed"]) for row in result["rows"])
     say(f"{passed} of {len(result['rows'])} pass.")
     if given.json:
