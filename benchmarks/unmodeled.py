@@ -50,7 +50,9 @@ ECCENTRIC = ((5e-4, 1), (3e-4, 2))
 STEP, BACKLASH, COUPLING, COUPLING_RATE = 1e-3, 3e-4, 5e-4, 1.5
 # Half width of the narrow box, and the width of the gap [rad].
 NARROW, GAP = 0.4, 1.2
-# A gap and half a range need this much of a joint's range, and the posture this distance to the limits [rad].
+# The case's joint is one of so many from the base on: the later ones hardly move the tool.
+FIRST_JOINTS = 4
+# Least distance of the posture to the limits [rad].
 MARGIN = 0.6
 # Random configurations of all joint ranges, others inside the data's range, and answers that are looked at of each.
 WORKSPACE, INSIDE, ANSWERS = 2000, 1000, 100
@@ -216,8 +218,7 @@ def make_arm(nominal: RobotModel, case: str, seed: int) -> TrueArm:
     shifts = rng.normal(0.0, LINK_OFFSET, (len(nominal.joints), 3))
     turns = rng.normal(0.0, FRAME_ROTATION, (joints, 3))
     compliances, phases = rng.uniform(*COMPLIANCE, joints), rng.uniform(0.0, 2.0 * np.pi, (joints, 2))
-    # The last joints hardly move the tool.
-    joint = int(rng.integers(0, joints - 2))
+    joint = int(rng.integers(0, min(FIRST_JOINTS, joints)))
     posture = rng.uniform(nominal.lower + MARGIN, nominal.upper - MARGIN)
     step_at = float(posture[joint] + rng.uniform(-0.5, 0.5) * NARROW)
     joint = {"coupling": 1}.get(case, joint)
