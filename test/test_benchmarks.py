@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from oracles import ROOT
 
+from benchmarks import measured_poses, unmodeled
 from benchmarks.chain_urdf import write_chain_urdf
 from benchmarks.judge import CAP, LIMIT_SLACK, Judge, Outcome
 from benchmarks.machine import describe_machine
@@ -20,11 +21,13 @@ from benchmarks.methods import OURS, Method
 from benchmarks.peers.base import AGREEMENT, Peer, PeerError, Setting, set_up
 from benchmarks.peers.registry import PEERS, find_peers, make_methods
 from benchmarks.run import BENCHMARKS, Benchmark, find_benchmarks, run_benchmarks
+from benchmarks.settings import constructor_arguments
 from benchmarks.targets import Target, targets_text
 from benchmarks.turns import take_turns
-from crisp_ik_ros import ModelBasedIK, RobotModel
-from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros import Dataset, ModelBasedIK, RobotModel
+from crisp_ik_ros.errors import DatasetError, InvalidInputError
 from crisp_ik_ros.trajectories import spiral
+from crisp_ik_ros.transforms import make_pose, rotation_exponential
 
 
 @pytest.fixture(scope="module")
@@ -323,3 +326,174 @@ def test_messages_to_the_page_are_read_off_its_packets():
     packed = zstandard.ZstdCompressor().compress(text)
     packet = len(text).to_bytes(8, "little") + len(packed).to_bytes(8, "little") + packed + b"\0" * 8
     assert messages_in(packet) == messages
+
+
+# -------------------------------------------------------------------------------- measured poses, and unexpected errors
+
+
+@pytest.fixture(scope="module")
+def iiwa():
+    return unmodeled.ARMS["iiwa14"]()
+
+
+@pytest.fixture(scope="module")
+def tracked(iiwa):
+    """160 poses of an iiwa with wrong frames, of a marker on its flange, in a tracker's own frame."""
+    arm, rng = unmodeled.make_arm(iiwa, "none", 3), np.random.default_rng(5)
+    arm = replace(arm, scales=0.0 * arm.scales, compliances=0.0 * arm.compliances)
+    measured = arm.measure(iiwa.random_configurations(160, rng), rng)
+    frame = make_pose([1.0, -2.0, 0.5], rotation_exponential([0.3, -0.4, 2.0]))
+    tool = make_pose([0.02, 0.05, 0.1], rotation_exponential([-0.2, 0.5, 0.1]))
+    return Dataset(measured.configurations, frame @ measured.poses @ tool, iiwa.joint_names)
+
+
+def test_geometric_calibration_finds_frame_tool_and_offsets(iiwa, tracked):
+    train, test = tracked.subset(np.arange(100)), measured_poses.samples_of(tracked.subset(np.arange(100, 160)))
+    means = {}
+    for fit in (measured_poses.fit_nominal, measured_poses.fit_geometric):
+        linear, _ = measured_poses.residuals(test, fit(iiwa, train).predict(test.q))
+        means[fit] = 1e3 * np.linalg.norm(linear, axis=1).mean()
+    # The tracker's noise is 0.05 mm.
+    assert means[measured_poses.fit_geometric] < 0.07 < 1.0 < means[measured_poses.fit_nominal]
+
+
+def test_geometry_is_the_robots(iiwa):
+    geometry = measured_poses.Geometry(iiwa, np.broadcast_to(np.eye(4), (7, 4, 4)), np.eye(4), np.eye(4))
+    q = iiwa.random_configurations(20, np.random.default_rng(0))
+    np.testing.assert_allclose(geometry.predict(q), iiwa.forward_kinematics(q), atol=1e-12)
+
+
+def test_refitting_undoes_rigid_motions(iiwa):
+    q = iiwa.random_configurations(40, np.random.default_rng(0))
+    poses = iiwa.forward_kinematics(q)
+    left = make_pose([0.01, -0.02, 0.005], rotation_exponential([0.01, 0.0, -0.02]))
+    right = make_pose([0.0, 0.03, 0.01], rotation_exponential([0.0, 0.02, 0.01]))
+    samples = measured_poses.Samples(q, left @ poses @ right, np.ones(len(q), dtype=bool))
+    linear, angular = measured_poses.residuals(samples, measured_poses.refitted(samples, poses))
+    assert np.abs(linear).max() < 1e-9 and np.abs(angular).max() < 1e-7
+
+
+def test_measured_poses_compares_on_the_same_rows(iiwa, tracked, tmp_path):
+    said = []
+    result = measured_poses.run(
+        iiwa, tracked.subset(np.arange(100)), {"later": tracked.subset(np.arange(100, 160))}, (50, 500), 30, 0, 3e-5,
+        ("nominal", "geometric", "ours"), {"harmonics": 1, "kernel": "none"}, said.append,
+    )  # fmt: skip
+    rows = {(row["method"], row["size"], row["test"], row["placed"]): row for row in result["rows"]}
+    # 500 rows are not there.
+    assert len(rows) == len(said) == 3 * 2 * 3 and {size for _, size, *_ in rows} == {50, 70}
+    for (method, *_, placed), row in rows.items():
+        assert 0.0 < row["median_mm"] <= row["p95_mm"] <= row["max_mm"]
+        assert (row["within"] is not None) == (method == "ours") and placed in ("as is", "refitted")
+    for method in ("nominal", "geometric", "ours"):
+        assert rows[method, 70, "later", "refitted"]["mean_mm"] < 1.05 * rows[method, 70, "later", "as is"]["mean_mm"]
+    assert rows["ours", 70, "held out", "as is"]["mean_mm"] < rows["nominal", 70, "held out", "as is"]["mean_mm"]
+    measured_poses.draw(result, tmp_path / "picture.png")
+    assert (tmp_path / "picture.png").stat().st_size > 1000
+
+
+def test_regression_on_the_residual_helps_where_it_can(iiwa):
+    pytest.importorskip("sklearn")
+    rng = np.random.default_rng(0)
+    q = iiwa.random_configurations(150, rng)
+    poses = iiwa.forward_kinematics(q)
+    poses[:, 0, 3] += 5e-3 * np.sin(q[:, 0])
+    samples = measured_poses.Samples(q[:100], poses[:100], np.ones(100, dtype=bool))
+    geometry = measured_poses.Geometry(iiwa, np.broadcast_to(np.eye(4), (7, 4, 4)), np.eye(4), np.eye(4))
+    for fit, most in ((measured_poses.fit_trees, 2e-3), (measured_poses.fit_gaussian_process, 2e-4)):
+        predicted = fit(geometry, samples, 0)(q[100:])
+        assert np.linalg.norm(predicted[:, :3, 3] - poses[100:, :3, 3], axis=1).mean() < most
+
+
+def test_published_tables_with_decimal_commas(iiwa, tmp_path):
+    path = tmp_path / "table.csv"
+    names = [*iiwa.joint_names, *(f"measurement_{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz"))]
+    values = ["0,5"] * 7 + ["100,5", "-200", "3E+02", "90", "0", "90,0"]
+    path.write_text(";".join(names) + "\n" + ";".join(values) + "\n")
+    read = measured_poses.read_poses(path, iiwa.joint_names)
+    np.testing.assert_allclose(read.configurations, np.full((1, 7), 0.5))
+    expected = make_pose([0.1005, -0.2, 0.3], [[0, -1, 0], [0, 0, -1], [1, 0, 0]])
+    np.testing.assert_allclose(read.poses[0], expected, atol=1e-12)
+    path.write_text("a;b\n1;2\n")
+    with pytest.raises(DatasetError, match=r"table\.csv"):
+        measured_poses.read_poses(path, iiwa.joint_names)
+
+
+@pytest.mark.parametrize("name", unmodeled.ARMS)
+def test_a_simulated_arm_without_errors_is_its_urdf(name):
+    nominal = unmodeled.ARMS[name]()
+    arm = unmodeled.make_arm(nominal, "none", 0)
+    exact = {field: 0.0 * getattr(arm, field) for field in ("offsets", "scales", "compliances", "shifts", "turns")}
+    rng = np.random.default_rng(0)
+    q = nominal.random_configurations(20, rng)
+    np.testing.assert_allclose(replace(arm, **exact).poses(q, rng), nominal.forward_kinematics(q), atol=1e-12)
+    # With its errors it is millimetres off, and not more.
+    off = np.linalg.norm(arm.poses(q, rng)[:, :3, 3] - nominal.forward_kinematics(q)[:, :3, 3], axis=1)
+    assert 1e-3 < off.max() < 5e-2
+
+
+def test_gravity_torques_are_the_slopes_of_the_energy(iiwa):
+    arm = unmodeled.make_arm(iiwa, "none", 0)
+    q = iiwa.random_configurations(5, np.random.default_rng(1))
+
+    def energy(angles):
+        centers = arm._chain(angles)[3]
+        return -sum(mass * center @ unmodeled.GRAVITY for mass, center in zip(iiwa.masses, centers, strict=True))
+
+    for j in range(7):
+        step = 1e-5 * (np.arange(7) == j)
+        slope = (energy(q + step) - energy(q - step)) / 2e-5
+        np.testing.assert_allclose(arm._gravity_torques(q)[:, j], -slope, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", unmodeled.CASES)
+def test_each_case_has_the_error_that_it_names(iiwa, case):
+    arm, rng = unmodeled.make_arm(iiwa, case, 1), np.random.default_rng(0)
+    error = arm.unmodeled(iiwa.random_configurations(3000, rng), rng)
+    joints = {"none": 0, "backlash": 7, "eccentric": 7}.get(case, 1)
+    assert (np.abs(error).max(axis=0) > 0.0).sum() == joints
+    largest = {
+        "none": 0.0,
+        "ripple": 3.49e-4,
+        "ripple_fine": 1.745e-4,
+        "step": 1e-3,
+        "backlash": 3e-4,
+        "coupling": 5e-4,
+    }
+    if case in largest:
+        assert np.abs(error).max() == pytest.approx(largest[case], rel=0.01)
+
+
+@pytest.mark.parametrize("name", unmodeled.RANGES)
+def test_data_ranges(iiwa, name):
+    arm = unmodeled.make_arm(iiwa, "ripple", 1)
+    covered = unmodeled.DataRange.of(name, arm)
+    q = covered.draw(500, np.random.default_rng(0))
+    assert covered.inside(q).all() and iiwa.within_limits(q).all()
+    anywhere = iiwa.random_configurations(4000, np.random.default_rng(1))
+    width = iiwa.upper[arm.joint] - iiwa.lower[arm.joint]
+    share = {"full": 1.0, "narrow": 0.0, "gap": 1.0 - unmodeled.GAP / width, "half": 0.5}[name]
+    assert covered.inside(anywhere).mean() == pytest.approx(share, abs=0.03)
+
+
+def test_unmodeled_errors_from_the_command_line(capsys, tmp_path):
+    arguments = "--arms iiwa14 --cases step --ranges half --sizes 40 --quick --json --set harmonics=1 --set kernel=none"
+    unmodeled.main([*arguments.split(), "--out", str(tmp_path / "rows.json")])
+    printed = capsys.readouterr()
+    result = json.loads(printed.out)
+    (row,) = result["rows"]
+    assert row["passed"] == (not row["failures"]) and row["median_mm"] < row["nominal_median_mm"]
+    assert 0.0 <= row["within_outside"] <= 1.0 and sum(row["sources_outside"].values()) == unmodeled.QUICK[2]
+    assert json.loads((tmp_path / "rows.json").read_text()) == result and "iiwa14" in printed.err
+    with pytest.raises(SystemExit):
+        unmodeled.main(["--cases", "nonsense"])
+    assert "nonsense" in capsys.readouterr().err
+
+
+def test_constructor_arguments_from_the_command_line():
+    found = constructor_arguments(["harmonics=40", "kernel=none", "length_scales=(1.0, 2.0)", "priors.scale=1e-5"])
+    priors = found.pop("priors")
+    assert found == {"harmonics": 40, "kernel": "none", "length_scales": (1.0, 2.0)} and priors.scale == 1e-5
+    for wrong in ("harmonics", "nonsense=1", "priors.nonsense=1", "robot=1"):
+        with pytest.raises(InvalidInputError, match=wrong.partition("=")[0]):
+            constructor_arguments([wrong])
