@@ -47,7 +47,7 @@ NOISE = 3e-5, 1e-4
 # Case -> the error's size: amplitude [rad] and periods a turn; step, backlash and coupling [rad].
 RIPPLE, RIPPLE_FINE = (np.deg2rad(0.02), 12), (np.deg2rad(0.01), 27)
 ECCENTRIC = ((5e-4, 1), (3e-4, 2))
-STEP, BACKLASH, COUPLING, COUPLING_RATE = 1e-3, 3e-4, 5e-4, 1.5
+STEP, BACKLASH, COUPLING, COUPLING_RATE = 1e-3, 3e-4, 5e-4, 2.0
 # Half width of the narrow box, and the width of the gap [rad].
 NARROW, GAP = 0.4, 1.2
 # The case's joint is one of so many from the base on: the later ones hardly move the tool.
