@@ -137,9 +137,14 @@ def nuisance_scales(data: Measurements, unknown_frame: bool, unknown_tool: bool)
 
 
 def identify(
-    fit: Fit, data: Measurements, priors: Priors, limit: int, progress: Callable[[int, int], None] | None = None
+    fit: Fit,
+    data: Measurements,
+    priors: Priors,
+    limit: int,
+    progress: Callable[[int, int], None] | None = None,
+    updates: int = UPDATES,
 ) -> Fit:
-    """Improve a fit until it settles, or for ``limit`` iterations.
+    """Improve a fit until it settles, or for ``limit`` iterations with so many ``updates`` of the scales in each.
 
     Raises
     ------
@@ -152,10 +157,10 @@ def identify(
         equations, fit = linearise(fit, data, joints)
         fit = replace(fit, equations=equations)
         here, changed = np.concatenate([fit.parameters, np.zeros(NUISANCES)]), 0.0
-        target, inverse = _solution(fit, here)
-        for _ in range(UPDATES if priors.adapt else 0):
+        target, inverse = solution(fit, here)
+        for _ in range(updates if priors.adapt else 0):
             fit, change = adapt(fit, data, priors, target, here, inverse)
-            target, inverse = _solution(fit, here)
+            target, inverse = solution(fit, here)
             changed = max(changed, change)
             if change < SETTLED:
                 break
@@ -174,7 +179,7 @@ def identify(
     return replace(fit, evidence=log_evidence(fit, data))
 
 
-def _solution(fit: Fit, here: Array) -> tuple[Array, Array]:
+def solution(fit: Fit, here: Array) -> tuple[Array, Array]:
     """Parameters (C,) that the equations about ``here`` lead to, and their covariance (C, C) over the prior scales."""
     hessian, gradient = fit.equations.at(fit.factors)
     scales = fit.all_scales

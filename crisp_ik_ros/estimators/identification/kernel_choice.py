@@ -1,4 +1,4 @@
-"""Whether a robot needs a kernel term, and of which length scale: by the evidence."""
+"""Choice of the kernel term, and of its length scale, by the evidence."""
 
 from __future__ import annotations
 
@@ -6,22 +6,29 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
-from crisp_ik_ros.estimators.identification.identification import Fit, identify
+from crisp_ik_ros.estimators.identification.design import Joints
+from crisp_ik_ros.estimators.identification.identification import Fit, identify, linearise
 from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
-from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.priors import LARGEST_SCALES, Priors
 from crisp_ik_ros.transforms import Array
 
 # On the diagonal of the centers' kernel matrix.
 JITTER = 1e-8
-# Iterations that tell which length scale is best, and those with the one that was.
-TRIAL, FINAL = 3, 8
+# Updates of the scales that tell which length scale is best; iterations with the one that was, and updates in each.
+TRIAL, FINAL, UPDATES = 10, 5, 3
+# Weight of a scale against what the data tells of it, in numbers seen.
+PSEUDO = 1.0
 # Samples and centers that length scales are compared on.
-TRIAL_SAMPLES, TRIAL_CENTERS = 800, 100
-# By so much a kernel term must be the better explanation (natural logarithm of the odds).
-MARGIN = 3.0
+TRIAL_SAMPLES, TRIAL_CENTERS = 400, 40
+# Samples that each center stands for, and the fewest centers.
+SAMPLES_A_CENTER, FEWEST_CENTERS = 4, 20
+# By so much a kernel term must be the better explanation (natural logarithm of the odds), and by so much a sample: a
+# term that makes errors a few percent smaller is not worth its time.
+MARGIN, MARGIN_A_SAMPLE = 3.0, 0.1
 
 
 def kernel_term(layout: Layout, configurations: Array, length_scale: float) -> KernelTerm:
@@ -72,16 +79,51 @@ def choose_kernel(
         keep[rng.choice(len(data), TRIAL_SAMPLES, replace=False)] = True
         some = data.subset(keep)
         known = replace(fit, weights=fit.weights[keep])
-    plain = identify(known, some, priors, TRIAL)
-    evidence = {"none": plain.evidence}
+    evidence = {"none": fit.evidence}
     chosen = spread_configurations(fit.layout, some.configurations, TRIAL_CENTERS, random_state)
     for done, length_scale in enumerate(length_scales, 1):
-        trial = identify(with_kernel(plain, kernel_term(fit.layout, chosen, length_scale), priors), some, priors, TRIAL)
-        evidence[str(length_scale)] = trial.evidence
+        gain = evidence_gain(with_kernel(known, kernel_term(fit.layout, chosen, length_scale), priors), some)
+        evidence[str(length_scale)] = fit.evidence + gain
         if progress is not None:
             progress(done, len(length_scales) + 1)
     best = max(length_scales, key=lambda scale: evidence[str(scale)])
-    if evidence[str(best)] < evidence["none"] + MARGIN:
+    if evidence[str(best)] < evidence["none"] + MARGIN + MARGIN_A_SAMPLE * len(some):
         return fit, evidence
-    chosen = spread_configurations(fit.layout, data.configurations, centers, random_state)
-    return identify(with_kernel(fit, kernel_term(fit.layout, chosen, best), priors), data, priors, FINAL), evidence
+    count = min(centers, max(FEWEST_CENTERS, len(data) // SAMPLES_A_CENTER))
+    chosen = spread_configurations(fit.layout, data.configurations, count, random_state)
+    richer = with_kernel(fit, kernel_term(fit.layout, chosen, best), priors)
+    return identify(richer, data, priors, FINAL, updates=UPDATES), evidence
+
+
+def evidence_gain(fit: Fit, data: Measurements) -> float:
+    """Gain of log evidence by a kernel term of which nothing is known yet, at the likeliest scale of each joint.
+
+    All other parameters are free, and noise and their scales as they are: what the term explains of the residuals that
+    the others cannot.
+    """
+    layout = fit.layout
+    equations, fit = linearise(fit, data, Joints(layout, data.configurations))
+    hessian, gradient = equations.at(fit.factors)
+    term = np.zeros(len(gradient), dtype=bool)
+    term[layout.parametric : layout.size] = True
+    others = hessian[np.ix_(~term, ~term)]
+    others[np.diag_indices_from(others)] += fit.all_scales[~term] ** -2.0
+    pull = gradient[~term] - np.concatenate([fit.parameters, np.zeros(NUISANCES)])[~term] / fit.all_scales[~term] ** 2
+    across = hessian[np.ix_(~term, term)]
+    solved = cho_solve(cho_factor(others, lower=True), np.column_stack([across, pull]))
+    inner = hessian[np.ix_(term, term)] - across.T @ solved[:, :-1]
+    own = gradient[term] - across.T @ solved[:, -1]
+    joints, scales = layout.dof, fit.all_scales[term].reshape(layout.dof, -1)
+    for step in range(TRIAL + 1):
+        flat = scales.ravel()
+        precision = flat[:, None] * inner * flat + np.eye(len(flat))
+        root = cholesky(precision, lower=True)
+        half = solve_triangular(root, flat * own, lower=True)
+        if step == TRIAL:
+            break
+        inverse = solve_triangular(root, np.eye(len(root)), lower=True)
+        values = (flat * (inverse.T @ half)).reshape(joints, -1)
+        counts = (1.0 - (inverse**2).sum(axis=0)).reshape(joints, -1).sum(axis=1)
+        sizes = ((values**2).sum(axis=1) + PSEUDO * scales[:, 0] ** 2) / (np.maximum(counts, 0.0) + PSEUDO)
+        scales = np.tile(np.minimum(np.sqrt(sizes), LARGEST_SCALES["kernel"])[:, None], (1, scales.shape[1]))
+    return float(0.5 * half @ half - np.log(np.diag(root)).sum())

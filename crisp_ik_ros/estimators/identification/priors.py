@@ -60,7 +60,7 @@ class Priors:
     joint_offset: float = 9e-3
     tip_translation: float = 5e-3
     tip_rotation: float = 9e-3
-    scale: float = 1e-4
+    scale: float = 3e-4
     harmonic: float = 2.5e-4
     ripple: float = 1e-4
     compliance: float = 3e-5

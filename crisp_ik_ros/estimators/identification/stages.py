@@ -98,10 +98,10 @@ def learn(
     fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
     fit = _settled(fit, data, priors, part_of(progress, 35, 45))
     folds, method = assign_folds(data, locations, random_state)
-    validation = cross_validate(fit, data, folds, method, nominal, random_state, part_of(progress, 45, 50))
+    validation = cross_validate(fit, data, folds, method, nominal, random_state, part_of(progress, 45, 50), priors)
     if layout.harmonics > plain.harmonics and priors.adapt:
         finer = _settled(with_harmonics(fit, layout.harmonics, priors), data, priors, part_of(progress, 50, 65))
-        other = cross_validate(finer, data, folds, method, nominal, random_state, part_of(progress, 65, 70))
+        other = cross_validate(finer, data, folds, method, nominal, random_state, part_of(progress, 65, 70), priors)
         if is_better(other, validation, finer, fit, data):
             fit, validation = finer, other
     evidence = {"none": fit.evidence}
@@ -110,9 +110,9 @@ def learn(
             fit, data, priors, kernel.length_scales, kernel.centers, random_state, part_of(progress, 70, 90)
         )
         if richer is not fit:
-            other = cross_validate(richer, data, folds, method, nominal, random_state, part_of(progress, 90, 100))
+            other = cross_validate(richer, data, folds, method, nominal, random_state, part_of(progress, 90, 100), priors)
             # What explains the data better must also be right where there is none.
-            if not typical_error(other, fit.weights) >= typical_error(validation, fit.weights):
+            if is_better(other, validation, richer, fit, data):
                 fit, validation = richer, other
     if progress is not None:
         progress(100, 100)

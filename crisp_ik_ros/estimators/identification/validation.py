@@ -10,18 +10,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.linalg import cho_solve
 
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
 from crisp_ik_ros.estimators.identification.design import Joints
-from crisp_ik_ros.estimators.identification.identification import Fit, linearise, moved
+from crisp_ik_ros.estimators.identification.identification import Fit, adapt, linearise, moved, solution
 from crisp_ik_ros.estimators.identification.measurements import Measurements, centred, residuals
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
+from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.samples import find_stops
 from crisp_ik_ros.transforms import Array
 
 FOLDS = 5
+# Updates of the scales where a fold is held out.
+UPDATES = 6
 # Weight below which a sample is called an outlier: about 6 standard deviations off.
 OUTLIER = 0.2
 
@@ -118,14 +120,19 @@ def cross_validate(
     nominal: Fit,
     random_state: int,
     progress: Callable[[int, int], None] | None = None,
+    priors: Priors | None = None,
 ) -> Validation:
-    """Fit again without each fold, with the scales that were found, and look at the fold's samples."""
+    """Fit again without each fold, and look at the fold's samples.
+
+    Scales stay as they were found or, where there are ``priors``, are found again: fitted to the samples that are held
+    out too, they would make these look better than others will be.
+    """
     found = Validation(method, *(np.full((len(data), *shape), np.nan) for shape in 4 * ((3,),) + 2 * ((3, 3),)))
     count = int(folds.max()) + 1
     for k in range(count):
         held = folds == k
         test = data.subset(held)
-        trained = _refit(fit, data, held)
+        trained = _refit(fit, data, held, priors)
         for model, where in (
             (trained, (found.position, found.orientation)),
             (nominal, (found.nominal_position, found.nominal_orientation)),
@@ -138,7 +145,7 @@ def cross_validate(
 
 
 def block_residuals(fit: Fit, data: Measurements, random_state: int) -> tuple[Array, Array, Array, np.ndarray]:
-    """Fit again without each block, and look at the block.
+    """Fit again without each block, with the scales that were found, and look at the block.
 
     Returns
     -------
@@ -153,7 +160,7 @@ def block_residuals(fit: Fit, data: Measurements, random_state: int) -> tuple[Ar
         (np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=int))
     ]
     for held in joint_blocks(fit, data):
-        trained = _refit(fit, data, held)
+        trained = _refit(fit, data, held, None)
         position, _ = held_out_residuals(trained, data.subset(held), fit.weights[held])
         parts.append((position, *_unknown(trained, data, held, random_state), np.flatnonzero(held)))
     position, covariances, unexplained, rows = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -175,21 +182,22 @@ def _unknown(trained: Fit, data: Measurements, held: np.ndarray, random_state: i
     return tuple(turn @ found @ turn.T for found in (uncertainty.covariances(q), uncertainty.unexplained(q)))
 
 
-def _refit(fit: Fit, data: Measurements, held: np.ndarray) -> Fit:
+def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None) -> Fit:
     """One Gauss-Newton step from a fit to what the samples that are not held out say."""
+    rest = data.subset(~held)
     if (data.groups >= 0).any():
-        rest = data.subset(~held)
         equations, _ = linearise(replace(fit, weights=fit.weights[~held]), rest, Joints(fit.layout, rest.configurations))
     else:
         # Sums over samples: what the others say is all that is said less what these say.
         test = data.subset(held)
         equations, _ = linearise(replace(fit, weights=fit.weights[held]), test, Joints(fit.layout, test.configurations))
         equations = fit.equations - equations
-    scales = fit.all_scales
-    hessian, gradient = equations.at(fit.factors)
-    here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
     fit = replace(fit, equations=equations)
-    target = scales * cho_solve((fit.posterior(), True), scales * (gradient + hessian @ here))
+    here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
+    target, inverse = solution(fit, here)
+    for _ in range(UPDATES if priors is not None and priors.adapt else 0):
+        fit, _ = adapt(fit, rest, priors, target, here, inverse)
+        target, inverse = solution(fit, here)
     return moved(fit, target - here)
 
 
