@@ -153,7 +153,7 @@ def describe_model(model: Path) -> dict[str, Any]:
 def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
     """What is in a data file, how well a robot's URDF fits it, and what is wrong with it; with a picture if wanted."""
     model = robot.model()
-    dataset = Dataset.load(data, joint_names=model.joint_names)
+    dataset = load_samples(data, model, limits="note")
     inspection = inspect_dataset(dataset, model)
     result = {
         "file": str(data),
@@ -165,6 +165,7 @@ def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dic
 
         draw_inspection(inspection, dataset, f"{data.name}: {len(dataset)} samples of {model.name}", picture)
         result["picture"] = str(picture)
+    result["notes"] = list(dataset.notes)
     return result
 
 

@@ -60,7 +60,7 @@ def test_the_archive_that_the_refusals_change_is_good():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": np.array(3)}, "version 3, expected 1 or 2"),
+        ({"version": np.array(4)}, "version 4, expected 1 to 3"),
         ({"version": np.array([1, 2])}, "cannot be read"),
         ({"poses": None}, "lacks poses"),
         ({"kinds": np.full(10, 7)}, "sample 0 is of kind 7"),
