@@ -88,9 +88,8 @@ def read_archive(path: Path, memory_map: bool = False) -> Fields:
         words = {name: _names(archive, name, MOST_GROUPS) if name in optional else () for name in NAMES}
         held = {name: archive.read(name) for name in optional if name not in NAMES}
     content: dict[str, Any] = {name: values for name, values in held.items() if not name.startswith("distance_")}
-    return Fields(
-        names, configurations, poses, distances=_distances(path, held, words["group_names"]), **content, **words
-    )
+    content |= words
+    return Fields(names, configurations, poses, distances=_distances(path, held, words["group_names"]), **content)
 
 
 def _names(archive: Archive, name: str, most: int) -> tuple[str, ...]:

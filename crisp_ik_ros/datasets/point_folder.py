@@ -243,8 +243,8 @@ class _Folder:
             return poses.poses[0]
         if self._robot is None:
             raise DatasetError(
-                f"{poses.path}: without a robot the order of the quaternions cannot be told (x, y, z, w or w, x, y, z); "
-                "give robot, or make one table with crisp-ik import"
+                f"{poses.path}: without a robot the order of the quaternions (x, y, z, w or w, x, y, z) "
+                "cannot be told; give robot, or make one table with crisp-ik import"
             )
         tips = self._robot.forward_kinematics(joints.rows)
         found = [aligned_agreement(tips, one[:, :3, 3], one[:, :3, :3]) for one in poses.poses]

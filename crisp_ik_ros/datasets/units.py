@@ -110,5 +110,5 @@ def check_limits(
     if limits == NOTE:
         return (message,)
     raise DatasetError(
-        f"{message}; radians and meters are expected; is it the right robot, are its limits in the URDF right?"
+        f"{message}; radians and meters are expected. Is it the right robot, and are the limits in its URDF right?"
     )
