@@ -108,23 +108,8 @@ class Dataset:
         temperatures: ArrayLike | None = None,
         approaches: ArrayLike | None = None,
     ):
-        session_indices, session_names = indexed(sessions)
-        marker_indices, marker_names = indexed(markers)
-        self._take(
-            Fields(
-                tuple(joint_names),
-                configurations,  # type: ignore[arg-type]
-                poses,  # type: ignore[arg-type]
-                noise=noise,  # type: ignore[arg-type]
-                payloads=payloads,  # type: ignore[arg-type]
-                sessions=session_indices,
-                session_names=session_names,
-                markers=marker_indices,
-                marker_names=marker_names,
-                temperatures=temperatures,  # type: ignore[arg-type]
-                approaches=approaches,  # type: ignore[arg-type]
-            )
-        )
+        fields = Fields(tuple(joint_names), configurations, poses, noise=noise)  # type: ignore[arg-type]
+        self._take(_with(fields, payloads, sessions, markers, temperatures, approaches))
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Dataset:
@@ -267,6 +252,29 @@ class Dataset:
             "LearnedKinematics (crisp-ik train --estimator learned_kinematics)"
         )
 
+    def with_circumstances(
+        self,
+        *,
+        payloads: ArrayLike | None = None,
+        sessions: Sequence[str] | None = None,
+        markers: Sequence[str] | None = None,
+        temperatures: ArrayLike | None = None,
+        approaches: ArrayLike | None = None,
+    ) -> Dataset:
+        """Return the same samples with these circumstances; what is None stays as it is.
+
+        Parameters
+        ----------
+        payloads, sessions, markers, temperatures, approaches
+            As for the dataset itself, one for each sample.
+
+        Raises
+        ------
+        DatasetError
+            When one has another shape or a value that it cannot have; the first wrong sample is named.
+        """
+        return self.from_fields(_with(self._fields, payloads, sessions, markers, temperatures, approaches))
+
     def with_notes(self, notes: Iterable[str]) -> Dataset:
         """Return the same samples with these remarks added; nothing is copied or checked again."""
         result = copy(self)
@@ -366,3 +374,20 @@ class Dataset:
         from crisp_ik_ros.datasets.loading import load_dataset
 
         return load_dataset(Path(path), memory_map, joint_names, robot, limits, **options)
+
+
+def _with(
+    fields: Fields,
+    payloads: ArrayLike | None,
+    sessions: Sequence[str] | None,
+    markers: Sequence[str] | None,
+    temperatures: ArrayLike | None,
+    approaches: ArrayLike | None,
+) -> Fields:
+    """Fields with these circumstances; what is None stays as it is."""
+    given: dict[str, Any] = {"payloads": payloads, "temperatures": temperatures, "approaches": approaches}
+    given = {name: values for name, values in given.items() if values is not None}
+    for word, names in (("session", sessions), ("marker", markers)):
+        if names is not None:
+            given[f"{word}s"], given[f"{word}_names"] = indexed(names)
+    return replace(fields, **given)

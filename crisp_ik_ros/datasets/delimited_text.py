@@ -183,6 +183,9 @@ class TextTable:
         DatasetError
             When a cell is something else; it names line and column.
         """
+        fast = _floats(column.cells, self.decimal)
+        if fast is not None:
+            return fast
         values = [number_of(cell, self.decimal) for cell in column.cells]
         if None in values:
             row = values.index(None)
@@ -191,6 +194,19 @@ class TextTable:
                 "expected a number, or nothing"
             )
         return np.array(values, dtype=float)
+
+
+def _floats(cells: Sequence[str], decimal: str) -> Array | None:
+    """Numbers of cells of which each is a plain finite number; None where one is not."""
+    text = "\n".join(cells)
+    # What Python takes for numbers beyond those of tables; and points among decimal commas.
+    if "_" in text or (decimal == "comma" and "." in text):
+        return None
+    try:
+        values = np.array([float(cell) for cell in text.replace(",", "." if decimal == "comma" else ",").split("\n")])
+    except ValueError:
+        return None
+    return values if np.isfinite(values).all() else None
 
 
 def number_of(cell: str, decimal: str) -> float | None:
@@ -240,7 +256,7 @@ def read_delimited(
             "expected several columns. Give --separator"
         )
     if decimal == AUTOMATIC:
-        decimal = _decimal(path, [cells for _, cells in rows], separator)
+        decimal = _decimal(path, [cells for _, cells in rows])
     top = _top(rows, width, decimal, header)
     names, units, above, body = top
     notes = []
@@ -348,8 +364,10 @@ def _separator(path: Path, lines: Sequence[tuple[int, str]]) -> str:
     return next(name for name, score in scores.items() if score >= best - 1e-9)
 
 
-def _decimal(path: Path, rows: Sequence[list[str]], separator: str) -> str:
-    cells = [cell for row in rows for cell in row]
+def _decimal(path: Path, rows: Sequence[list[str]]) -> str:
+    cells = [cell for row in rows[:LINES_TO_TELL] for cell in row]
+    if len(rows) > LINES_TO_TELL and not any(p.fullmatch(cell) for cell in cells for p in _FRACTION.values()):
+        cells = [cell for row in rows for cell in row]
     found = {kind: [cell for cell in cells if pattern.fullmatch(cell)] for kind, pattern in _FRACTION.items()}
     if found["comma"] and found["point"]:
         raise DatasetError(

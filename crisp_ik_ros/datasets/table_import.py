@@ -344,6 +344,10 @@ def _joint_family(table: TextTable, robot: RobotModel | None) -> list[Column]:
     found = {name: columns for name, columns in families.items() if len(columns) > 1}
     if robot is not None:
         found = {name: columns for name, columns in found.items() if len(columns) == robot.dof}
+    # Where some say "joint", q0 to q3 are a quaternion.
+    said = {name: columns for name, columns in found.items() if "joint" in name}
+    if len(said) == 1:
+        found = said
     if len(found) != 1:
         several = "; or ".join(", ".join(column.name for column in columns) for columns in found.values())
         there = f"they may be {shortened(several)}" if found else f"the columns are {shortened(', '.join(table.names))}"
@@ -631,8 +635,8 @@ def _drop_constant(found: _Table, raw: _Raw, request: ImportRequest) -> None:
     if moved and not np.isnan(values).all() and np.nanmax(np.nanmax(values, axis=0) - np.nanmin(values, axis=0)) == 0.0:
         names = ", ".join(column.name for column in found.readings[0].columns)
         found.notes.append(
-            f"orientation left out: {names} are the same in all rows, so that it was not measured; --orientation takes "
-            "it all the same"
+            f"orientation left out: {names} are the same in all rows, so that it was not measured; --orientation KIND "
+            "takes it all the same"
         )
         found.readings.clear()
         raw.orientations.clear()
@@ -922,7 +926,14 @@ def _noise(found: _Table, request: ImportRequest, choice: _Choice, rows: NDArray
         squares = np.zeros(len(rows))
         for column in columns:
             unit = column.unit if column.unit in known else default
-            squares += (found.table.numbers(column)[rows] * known[unit]) ** 2
+            values = found.table.numbers(column)[rows]
+            wrong = np.flatnonzero(values < 0.0)
+            if len(wrong):
+                raise DatasetError(
+                    f"{found.table.path}: line {found.table.lines[rows[wrong[0]]]}, column {column.name} holds "
+                    f"{values[wrong[0]]:g}; expected a standard deviation, 0 or more"
+                )
+            squares += (values * known[unit]) ** 2
             found.take(column, what, unit)
         noise[:, place] = np.sqrt(squares / len(columns))
     # A device that says 0 did not read twice.
