@@ -3,6 +3,8 @@
 import contextlib
 import csv
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,8 +22,8 @@ from crisp_ik_ros.datasets.delimited_text import read_delimited
 from crisp_ik_ros.datasets.table_import import ImportRequest, import_table
 from crisp_ik_ros.errors import DatasetError, InvalidInputError
 
-UR10 = ROOT.parent / "shared" / "real_robots" / "ur10"
-needs_ur10 = pytest.mark.skipif(not UR10.is_dir(), reason="../shared/real_robots/ur10 is not there")
+UR10 = Path(os.environ.get("CRISP_IK_REAL_ROBOTS", ROOT.parent / "shared" / "real_robots")) / "ur10"
+needs_ur10 = pytest.mark.skipif(not UR10.is_dir(), reason=f"{UR10} is not there")
 
 
 def load(folder, text, robot=None, name="table.csv", **options):

@@ -268,7 +268,9 @@ class _Table:
         if all(number_in(cell) is not None for cell in header):
             raise DatasetError(f"{path} begins with numbers and has no header line; {expected}")
         if len(header) == 1 and ";" in header[0]:
-            raise DatasetError(f"{path}: columns are separated by semicolons; expected commas")
+            raise DatasetError(
+                f"{path}: columns are separated by semicolons; expected commas. crisp-ik import reads such a table"
+            )
         if missing or not self.joint_names or "" in header or len(set(header)) != len(header):
             lack = f" lacks {', '.join(missing)};" if missing else ";"
             raise DatasetError(f"{path}: header {shortened(', '.join(header))}{lack} {expected}")
