@@ -458,6 +458,23 @@ def test_what_is_written_in_any_dialect_comes_back(tmp_path_factory, data):
     np.testing.assert_array_equal(in_order(Dataset.load(folder / "out.csv")), values)
 
 
+def test_table_that_is_as_it_should_be_stays_so(tmp_path, panda, tracked):
+    q, poses = tracked
+    count = len(q)
+    samples = Dataset(
+        q, poses, panda.joint_names, noise=np.tile([1e-4, 2e-4], (count, 1)), payloads=np.arange(count) / 100,
+        sessions=["a", "b"] * (count // 2), markers=["m"] * count, temperatures=20.0, approaches=np.sign(q),
+    )  # fmt: skip
+    samples.save(tmp_path / "measured.csv")
+    for robot, options in ((panda, {}), (None, {"joints": "panda_joint*"})):
+        again, report = import_table(tmp_path / "measured.csv", ImportRequest(**options), robot)
+        again.save(tmp_path / "again.csv")
+        assert report["left out"] == [] and again.session_names == ("a", "b")
+        np.testing.assert_allclose(again.poses, poses, atol=1e-12)
+        for name in ("configurations", "noise", "payloads", "sessions", "markers", "temperatures", "approaches"):
+            np.testing.assert_array_equal(getattr(again, name), getattr(samples, name))
+
+
 @given(st.one_of(st.binary(max_size=200), st.text('0123456789.,;\t\n #"xyzjq-eE', max_size=200).map(str.encode)))
 def test_whatever_it_is_it_is_read_or_refused(tmp_path_factory, content):
     folder = tmp_path_factory.mktemp("fuzz")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from crisp_ik_ros.datasets.agreement import Agreement, aligned_agreement
-from crisp_ik_ros.datasets.csv import APPROACH_PREFIX
+from crisp_ik_ros.datasets.csv import APPROACH_PREFIX, NOISE_COLUMNS
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.delimited_text import Column, TextTable, number_of, read_delimited
 from crisp_ik_ros.datasets.fields import POSE, POSITION, SAME_POINT, Fields, indexed
@@ -914,9 +914,11 @@ def _noise(found: _Table, request: ImportRequest, choice: _Choice, rows: NDArray
         position, orientation = columns[: parts[0]], columns[parts[0] :]
     else:
         position = _noise_beside(found, found.position)
-        orientation = [] if reading is None or angle not in ANGLE_UNITS else _noise_beside(found, reading.columns)
-        if reading is not None and reading.unit == "-":
-            orientation = []
+        orientation = [] if reading is None or reading.unit == "-" else _noise_beside(found, reading.columns)
+        # So they are called in the tables that crisp_ik writes, in SI units; beside others their unit is open.
+        if choice.length_unit == "m" and angle == "rad":
+            position = position or [one for one in found.table.columns if one.name == NOISE_COLUMNS[0]]
+            orientation = orientation or [one for one in found.table.columns if one.name == NOISE_COLUMNS[1]]
     for place, columns, known, default, what in (
         (0, position, LENGTH_UNITS, choice.length_unit, "noise of the position"),
         (1, orientation, ANGLE_UNITS, angle, "noise of the orientation"),
