@@ -317,7 +317,7 @@ def test_orientation_that_was_lost_leaves_the_position(tmp_path):
     rows[1] = 0.0
     samples, report = load(tmp_path, table_of(["qx", "qy", "qz", "qw"], rows))
     np.testing.assert_array_equal(samples.kinds, [POSE, POSITION, POSE, POSE, POSE, POSE])
-    assert any("1 rows have no orientation" in note for note in report["notes"])
+    assert any("1 of 6 rows have no orientation" in note for note in report["notes"])
     rows[2] *= 1.5
     with pytest.raises(DatasetError, match=r"quaternion of length 1\.5"):
         load(tmp_path, table_of(["qx", "qy", "qz", "qw"], rows))

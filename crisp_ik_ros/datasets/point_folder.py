@@ -216,7 +216,8 @@ class _Folder:
                 )
             nearest = min(distance_from_one_point(one[:, :3, 3], one[:, :3, :3]) for one in poses.poses)
             if nearest < PIVOT_DISTANCE:
-                if _identity(name.rsplit("/", 1)[1], JOINT_WORDS) is not None:
+                # A file that is called "joints" or such names no point.
+                if not JOINT_WORDS & {*_words(joints.path.stem)}:
                     return False
                 raise DatasetError(
                     f"{poses.path}: the tool stays within {1e3 * nearest:.1f} mm of one point, and {joints.path.name} "
@@ -271,14 +272,6 @@ def _listed(names: Sequence[str], most: int = 4) -> str:
 
 def _words(stem: str) -> list[str]:
     return re.findall(r"[a-z]+|\d+", stem.lower())
-
-
-def _identity(stem: str, kind: set[str]) -> str | None:
-    """Name of the point that a file name tells beside words of its kind; None where it tells none, or "q" or such."""
-    words = _words(stem)
-    if kind & {*words}:
-        return None
-    return stem
 
 
 def _key(stem: str) -> tuple[str, ...]:

@@ -811,7 +811,7 @@ def _fields(
         for column in reading.columns:
             found.take(column, reading.label.split(", of ")[0], choice.angle_unit)
         if not whole.all():
-            found.notes.append(f"{np.sum(~whole)} rows have no orientation: their position alone is taken")
+            found.notes.append(f"{np.sum(~whole)} of {count} rows have no orientation: their position alone is taken")
     groups, group_names = _groups(found, request.group, rows)
     if same_point and (groups is None or (groups < 0).any()):
         raise DatasetError(f"{found.table.path}: rows without a position need a group; give --group COLUMN")
