@@ -269,7 +269,7 @@ def import_table(
     it is told by the arm's kinematics, else the error lists the options that settle it.
     """
     from crisp_ik_ros import commands
-    from crisp_ik_ros.datasets.table_import import ImportRequest
+    from crisp_ik_ros.datasets.table_columns import ImportRequest
     from crisp_ik_ros.terminal import show
 
     request = ImportRequest(

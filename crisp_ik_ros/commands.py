@@ -16,7 +16,8 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.inspection import inspect_dataset
 from crisp_ik_ros.datasets.inspection_summary import summarize_inspection
-from crisp_ik_ros.datasets.table_import import ImportRequest, import_table
+from crisp_ik_ros.datasets.table_columns import ImportRequest
+from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK

@@ -19,7 +19,8 @@ from crisp_ik_ros import Dataset, RobotModel
 from crisp_ik_ros.cli import app
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT
 from crisp_ik_ros.datasets.delimited_text import read_delimited
-from crisp_ik_ros.datasets.table_import import ImportRequest, import_table
+from crisp_ik_ros.datasets.table_columns import ImportRequest
+from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import DatasetError, InvalidInputError
 
 UR10 = Path(os.environ.get("CRISP_IK_REAL_ROBOTS", ROOT.parent / "shared" / "real_robots")) / "ur10"
