@@ -1,4 +1,4 @@
-"""The commands ``crisp-ik sample`` and ``crisp-ik inspect``."""
+"""The commands ``crisp-ik sample``, ``crisp-ik inspect`` and ``crisp-ik import``."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
-from crisp_ik_ros.cli_completion import files
+from crisp_ik_ros.cli_completion import files, robots
 from crisp_ik_ros.cli_help import argument, option
 from crisp_ik_ros.cli_options import (
     DATA_KINDS,
+    WHICH_ROBOT,
     BaseLink,
     BiasSeed,
     JointBias,
@@ -33,6 +34,18 @@ INSPECT_EXAMPLES = (
     "crisp-ik inspect measured.csv --robot my_robot.urdf \\\n  --base-link base_link --tip-link tool0",
     "# and a picture of it\ncrisp-ik inspect samples.npz --picture samples.png",
 )
+IMPORT_EXAMPLES = (
+    "# columns by name, orientation by the arm: says what it took each for\n"
+    "crisp-ik import tracker.csv measured.csv --robot my_robot.urdf \\\n"
+    "  --base-link base_link --tip-link tool0",
+    "# all of it said: decimal commas, degrees, millimeters, Euler angles\n"
+    "crisp-ik import tracker.csv measured.csv --joints '*_joint' \\\n"
+    "  --joint-unit deg --position X,Y,Z --length-unit mm \\\n"
+    "  --orientation-columns A,B,C --euler ZYX --angle-unit deg",
+    "# no header: columns by number; one session, payload in a column\n"
+    "crisp-ik import log.txt measured.csv --joints 1-6 --position 7-9 \\\n"
+    "  --orientation none --session monday --payload 10",
+)  # fmt: skip
 
 
 class RegionName(str, Enum):
@@ -133,3 +146,139 @@ def inspect(
         bar("inspecting")
         summary = commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture)
     show(summary, as_json)
+
+
+HOW_TO_READ, JOINTS, TOOL, ROWS = "The file", "The joints", "The measured tool", "What else is known of the rows"
+
+
+def import_table(
+    table: Annotated[
+        Path, argument("Table: .csv, .txt, .tsv, ...", files(".csv", ".txt", ".tsv", ".dat"), metavar="TABLE")
+    ],
+    output: Annotated[
+        Path, argument("File to write: .csv, or .npz.", files(".csv", ".npz"), metavar="OUT")
+    ],
+    robot: Annotated[
+        str,
+        option(
+            help="Robot of the data: its joint names find their columns, and its kinematics tell units and "
+            "orientation conventions that are not given. A name that 'crisp-ik robots' lists, a robot file (.yaml) or "
+            "a URDF.",
+            panel=WHICH_ROBOT, metavar="NAME|FILE", complete=robots,
+        ),
+    ] = "",
+    base_link: BaseLink = "",
+    tip_link: TipLink = "",
+    joints: Annotated[
+        str,
+        option(help="Columns: 'a b c', a pattern '*_joint', numbers '1-6'.", panel=JOINTS, metavar="COLUMNS"),
+    ] = "",
+    joint_names: Annotated[
+        str, option(help="Names to give them; default: the robot's, or the columns'.", panel=JOINTS, metavar="NAMES")
+    ] = "",
+    joint_unit: Annotated[str, option(help="rad, deg or auto.", panel=JOINTS, metavar="UNIT")] = "auto",
+    position: Annotated[
+        str,
+        option(
+            help="Three columns, x,y,z; or none: the tool was at the point that --group says.", panel=TOOL,
+            metavar="COLUMNS",
+        ),
+    ] = "",
+    length_unit: Annotated[str, option(help="m, mm or auto.", panel=TOOL, metavar="UNIT")] = "auto",
+    orientation: Annotated[
+        str,
+        option(
+            help="quaternion, euler, rotation_vector, matrix (9 elements, row by row), none (positions only) or auto.",
+            panel=TOOL, metavar="KIND",
+        ),
+    ] = "auto",
+    orientation_columns: Annotated[
+        str, option(help="Its 3, 4 or 9 columns.", panel=TOOL, metavar="COLUMNS")
+    ] = "",
+    euler: Annotated[
+        str,
+        option(
+            help="Axes of Euler angles in the order of the columns: XYZ, ZYX, ZYZ, ... about the moving axes "
+            "(intrinsic), xyz, ... about the fixed ones (extrinsic), as in SciPy's Rotation.",
+            panel=TOOL, metavar="AXES",
+        ),
+    ] = "",
+    angle_unit: Annotated[
+        str, option(help="Of Euler angles and rotation vectors: rad, deg or auto.", panel=TOOL, metavar="UNIT")
+    ] = "auto",
+    quaternion_order: Annotated[
+        str, option(help="xyzw, wxyz or auto: by name, or by the robot.", panel=TOOL, metavar="ORDER")
+    ] = "auto",
+    constant_orientation: Annotated[
+        str,
+        option(help="Quaternion x,y,z,w that the tool had in all rows.", panel=TOOL, metavar="X,Y,Z,W"),
+    ] = "",
+    noise_columns: Annotated[
+        str,
+        option(
+            help="Standard deviations: 1 or 3 columns of the position, then none, 1 or 3 of the orientation; default: "
+            "columns named like the measured ones, with 'std'.",
+            panel=TOOL, metavar="COLUMNS",
+        ),
+    ] = "",
+    position_noise: Annotated[
+        float | None, option(help="Standard deviation of all positions [m].", panel=TOOL, min=0.0, metavar="M")
+    ] = None,
+    orientation_noise: Annotated[
+        float | None, option(help="Standard deviation of all orientations [rad].", panel=TOOL, min=0.0, metavar="RAD")
+    ] = None,
+    session: Annotated[
+        str,
+        option(
+            help="Column, or one name for all rows: a session is one mounting of the measuring device and the tool.",
+            panel=ROWS, metavar="COLUMN|NAME",
+        ),
+    ] = "",
+    payload: Annotated[
+        str, option(help="Column, or one mass for all rows [kg].", panel=ROWS, metavar="COLUMN|KG")
+    ] = "",
+    marker: Annotated[
+        str,
+        option(
+            help="Column, or one name for all rows: the target on the tool that was measured.", panel=ROWS,
+            metavar="COLUMN|NAME",
+        ),
+    ] = "",
+    group: Annotated[str, option(help="Column: the point that the tool was at.", panel=ROWS, metavar="COLUMN")] = "",
+    temperature: Annotated[
+        str, option(help="Column, or one number for all rows [degrees C].", panel=ROWS, metavar="COLUMN|C")
+    ] = "",
+    separator: Annotated[
+        str, option(help="comma, semicolon, tab, space or auto.", panel=HOW_TO_READ, metavar="NAME")
+    ] = "auto",
+    decimal: Annotated[str, option(help="point, comma or auto.", panel=HOW_TO_READ, metavar="NAME")] = "auto",
+    header: Annotated[
+        str,
+        option(
+            help="yes, no or auto: whether the first line has names. Without them columns are called by their numbers, "
+            "from 1.",
+            panel=HOW_TO_READ, metavar="ANSWER",
+        ),
+    ] = "auto",
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Turn a table as you have it into one that train reads.
+
+    Separators, decimal commas, degrees, millimeters, quaternions, Euler angles, rotation vectors and matrices. It says
+    what it took each column for and names what it left out. What the table leaves open is never guessed: with --robot
+    it is told by the arm's kinematics, else the error lists the options that settle it.
+    """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.datasets.table_columns import ImportRequest
+    from crisp_ik_ros.terminal import show
+
+    request = ImportRequest(
+        separator=separator, decimal=decimal, header=header, joints=joints, joint_names=joint_names,
+        joint_unit=joint_unit, position=position, length_unit=length_unit, orientation=orientation,
+        orientation_columns=orientation_columns, quaternion_order=quaternion_order, euler=euler,
+        angle_unit=angle_unit, constant_orientation=constant_orientation, noise_columns=noise_columns,
+        position_noise=position_noise, orientation_noise=orientation_noise, payload=payload, session=session,
+        marker=marker, group=group, temperature=temperature,
+    )  # fmt: skip
+    which = commands.SimulatedRobot(robot, base_link, tip_link) if robot else None
+    show(commands.import_samples(table, output, request, which), as_json)

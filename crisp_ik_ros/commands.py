@@ -16,6 +16,8 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.inspection import inspect_dataset
 from crisp_ik_ros.datasets.inspection_summary import summarize_inspection
+from crisp_ik_ros.datasets.table_columns import ImportRequest
+from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
@@ -153,7 +155,7 @@ def describe_model(model: Path) -> dict[str, Any]:
 def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
     """What is in a data file, how well a robot's URDF fits it, and what is wrong with it; with a picture if wanted."""
     model = robot.model()
-    dataset = Dataset.load(data, joint_names=model.joint_names)
+    dataset = load_samples(data, model, limits="note")
     inspection = inspect_dataset(dataset, model)
     result = {
         "file": str(data),
@@ -165,7 +167,19 @@ def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dic
 
         draw_inspection(inspection, dataset, f"{data.name}: {len(dataset)} samples of {model.name}", picture)
         result["picture"] = str(picture)
+    result["notes"] = list(dataset.notes)
     return result
+
+
+def import_samples(table: Path, output: Path, request: ImportRequest, robot: SimulatedRobot | None) -> dict[str, Any]:
+    """Read a table as people have it, and write one that ``train_model`` takes; the summary says what was decided."""
+    if output.suffix not in (".csv", ".npz"):
+        raise InvalidInputError("output", str(output), "a file name that ends in .csv or .npz")
+    if output.exists() and table.exists() and output.samefile(table):
+        raise InvalidInputError("output", str(output), "another file than the table that is read")
+    dataset, report = import_table(table, request, None if robot is None else robot.model())
+    dataset.save(output)
+    return {"file": str(output), **report}
 
 
 def solve_pose(

@@ -60,7 +60,7 @@ def test_the_archive_that_the_refusals_change_is_good():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"version": np.array(3)}, "version 3, expected 1 or 2"),
+        ({"version": np.array(4)}, "version 4, expected 1 to 3"),
         ({"version": np.array([1, 2])}, "cannot be read"),
         ({"poses": None}, "lacks poses"),
         ({"kinds": np.full(10, 7)}, "sample 0 is of kind 7"),
@@ -90,6 +90,34 @@ def test_archive_that_cannot_be_used_is_refused(changes, reason):
     assert "data.npz" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"payloads": np.zeros(3)}, "payloads: got shape"),
+        ({"payloads": np.full(10, -1.0)}, "payloads: sample 0"),
+        ({"payloads": np.array(["a"] * 10)}, "'payloads' holds"),
+        ({"sessions": np.zeros(10, int)}, "session 0, expected 0 to -1"),
+        ({"sessions": np.full(10, -1), "session_names": np.array(["a"])}, "session -1, expected 0 to 0"),
+        ({"sessions": np.zeros(10), "session_names": np.array(["a"])}, "sessions: got shape .* of float64"),
+        ({"sessions": np.zeros(10, int), "session_names": np.zeros(1)}, "'session_names' holds float64"),
+        ({"markers": np.ones(10, int), "marker_names": np.array(["a"])}, "marker 1, expected 0 to 0"),
+        ({"markers": np.zeros(10, int), "marker_names": np.array([" a"])}, "marker name ' a'"),
+        ({"temperatures": np.full(10, 1e4)}, "temperatures: sample 0"),
+        ({"approaches": np.zeros((10, 3))}, "approaches: got shape"),
+        ({"approaches": np.full((10, 2), 2.0)}, "approaches: sample 0, joint 0"),
+    ],
+)
+def test_circumstances_that_cannot_be_are_refused(changes, reason):
+    with pytest.raises(DatasetError, match=reason) as caught:
+        load(content_of(version=np.array(3), **changes))
+    assert "data.npz" in str(caught.value)
+
+
+def test_an_archive_of_an_earlier_version_has_no_circumstances():
+    assert load(content_of(payloads=np.zeros(10))).payloads is None
+    assert load(content_of(version=np.array(3), payloads=np.zeros(10))).payloads is not None
+
+
 def test_what_is_no_archive_is_refused():
     np.save(SCRATCH / "array.npy", np.zeros(3))
     for content in ((SCRATCH / "array.npy").read_bytes(), b"", b"PK", b"text"):
@@ -104,7 +132,8 @@ def test_what_is_no_archive_is_refused():
 
 
 FIELDS = "version joint_names configurations poses kinds groups group_names noise distance_groups distance_values"
-ARRAYS = st.sampled_from(FIELDS.split())
+SINCE_VERSION_3 = "payloads sessions session_names markers marker_names temperatures approaches"
+ARRAYS = st.sampled_from(FIELDS.split() + SINCE_VERSION_3.split())
 VALUES = st.one_of(
     st.none(),
     st.builds(
@@ -120,7 +149,7 @@ VALUES = st.one_of(
 @given(st.dictionaries(ARRAYS, VALUES, min_size=1, max_size=3))
 def test_archives_of_strange_arrays_are_read_or_refused(changes):
     try:
-        loaded = load(content_of(**changes))
+        loaded = load(content_of(**{"version": np.array(3), **changes}))
     except DatasetError:
         return
     loaded.save(SCRATCH / "again.npz")

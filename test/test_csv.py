@@ -247,3 +247,74 @@ def test_whatever_a_dataset_holds_a_table_gives_back(tmp_path_factory, data, cou
     assert (loaded.noise is None) == (samples.noise is None)
     if samples.noise is not None:
         np.testing.assert_array_equal(loaded.noise, samples.noise)
+
+
+TOLD = (
+    "shoulder,elbow,x,y,z,payload,session,marker,temperature,approach_elbow\n"
+    "0.1,0.2,1,2,3,1.25,a,left,21.5,1\n"
+    "0.3,0.4,1,2,4,,b,left,,\n"
+    "0.5,0.6,1,2,5,0,a,right,22,-1\n"
+)
+
+
+def test_columns_of_the_circumstances_are_read(tmp_path):
+    samples = load(tmp_path, TOLD)
+    assert samples.joint_names == ("shoulder", "elbow")
+    np.testing.assert_array_equal(samples.payloads, [1.25, np.nan, 0.0])
+    np.testing.assert_array_equal(samples.temperatures, [21.5, np.nan, 22.0])
+    assert samples.session_names == ("a", "b") and samples.marker_names == ("left", "right")
+    np.testing.assert_array_equal(samples.sessions, [0, 1, 0])
+    np.testing.assert_array_equal(samples.markers, [0, 0, 1])
+    np.testing.assert_array_equal(samples.approaches, [[0, 1], [0, 0], [0, -1]])
+    samples.save(tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_text().splitlines()[0] == (
+        "shoulder,elbow,x,y,z,payload,temperature,approach_elbow,session,marker"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (",b,left", ",,left", r"sample 1 \(line 3\): column session is empty"),
+        ("a,right", "a,", r"sample 2 \(line 4\): column marker is empty"),
+        ("1.25", "-1", "payloads: sample 0 has -1"),
+        ("1.25", "1001", "payloads: sample 0 has 1001"),
+        ("1.25", "nan", "column payload holds 'nan'"),
+        ("1.25", "heavy", "column payload holds 'heavy'"),
+        ("21.5,1", "21.5,0.5", "sample 0, joint 1 has 0.5"),
+        ("21.5", "warm", "column temperature holds 'warm'"),
+        (",x,y,z", ",a,b,c", "lacks x, y, z"),
+    ],
+)
+def test_circumstances_that_cannot_be_are_refused_with_file_and_row(tmp_path, old, new, reason):
+    with pytest.raises(DatasetError, match=reason) as caught:
+        load(tmp_path, TOLD.replace(old, new))
+    assert "data.csv" in str(caught.value)
+
+
+def test_columns_left_out_are_named(tmp_path, two_link):
+    text = "note,shoulder,elbow,x,y,z,approach_finger\ngood,0.1,0.2,1,2,3,1\n"
+    samples = load(tmp_path, text, joint_names=("elbow", "shoulder"))
+    assert samples.notes == (f"{tmp_path / 'data.csv'}: columns left out: note, approach_finger",)
+    assert load(tmp_path, TOLD, joint_names=("elbow", "shoulder")).notes == ()
+    first, second = two_link.joint_names
+    table = f"{second},{first},x,y,z,time\n0.2,0.1,1,0,0,5\n0.3,0.1,1,0,0,6\n"
+    samples = load(tmp_path, table, robot=two_link)
+    assert samples.joint_names == two_link.joint_names and "columns left out: time" in samples.notes[0]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_joint_outside_its_limits_names_file_and_row(tmp_path, two_link, suffix):
+    first, second = two_link.joint_names
+    outside = two_link.upper[1] + 0.5
+    samples = Dataset.from_positions([[0.1, 0.2], [0.3, outside], [0.1, 0.1]], np.zeros((3, 3)), (first, second))
+    path = tmp_path / f"data{suffix}"
+    samples.save(path)
+    where = r"sample 1 \(line 3\)" if suffix == ".csv" else "sample 1"
+    with pytest.raises(DatasetError, match=rf"data\{suffix}: {where}: {second} is .*limits.*; 1 of 3 samples"):
+        Dataset.load(path, robot=two_link)
+    (note,) = Dataset.load(path, robot=two_link, limits="note").notes
+    assert str(path) in note and second in note
+    assert Dataset.load(path).notes == ()
+    with pytest.raises(ValueError, match="limits"):
+        Dataset.load(path, robot=two_link, limits="ignore")

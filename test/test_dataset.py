@@ -315,3 +315,163 @@ def test_subset_takes_the_samples_in_the_order_asked_for():
 
 def test_repr_says_how_many_samples_of_which_joints():
     assert repr(random_dataset(5)) == "Dataset(5 samples, shoulder, elbow)"
+
+
+CIRCUMSTANCES = {
+    "payloads": [0.0, 1.25, np.nan, 2.5],
+    "sessions": ["monday", "tuesday", "monday", "tuesday"],
+    "markers": ["m2", "m1", "m1", "m2"],
+    "temperatures": [21.5, np.nan, 22.0, 22.5],
+    "approaches": [[1, -1], [0, 0], [-1, 0], [0, 1]],
+}
+OPTIONAL = ("payloads", "sessions", "markers", "temperatures", "approaches")
+
+
+def with_circumstances(**changes):
+    return random_dataset(4).with_circumstances(**{**CIRCUMSTANCES, **changes})
+
+
+def assert_same_circumstances(first, second):
+    for name in OPTIONAL:
+        values, others = getattr(first, name), getattr(second, name)
+        assert (values is None) == (others is None), name
+        if values is not None:
+            np.testing.assert_array_equal(values, others)
+    assert (first.session_names, first.marker_names) == (second.session_names, second.marker_names)
+
+
+def test_circumstances_are_none_where_nothing_is_said():
+    samples = random_dataset(4)
+    assert all(getattr(samples, name) is None for name in OPTIONAL)
+    assert samples.session_names == samples.marker_names == samples.notes == ()
+    unknown = samples.with_circumstances(payloads=[np.nan] * 4, temperatures=np.nan, approaches=np.zeros((4, 2)))
+    assert all(getattr(unknown, name) is None for name in OPTIONAL)
+
+
+def test_circumstances_are_held_as_they_are_given():
+    samples = with_circumstances()
+    np.testing.assert_array_equal(samples.payloads, CIRCUMSTANCES["payloads"])
+    np.testing.assert_array_equal(samples.sessions, [0, 1, 0, 1])
+    assert samples.session_names == ("monday", "tuesday") and samples.marker_names == ("m2", "m1")
+    np.testing.assert_array_equal(samples.markers, [0, 1, 1, 0])
+    np.testing.assert_array_equal(samples.temperatures, CIRCUMSTANCES["temperatures"])
+    np.testing.assert_array_equal(samples.approaches, CIRCUMSTANCES["approaches"])
+    made = Dataset(samples.configurations, samples.poses, NAMES, **CIRCUMSTANCES)
+    assert_same_circumstances(made, samples)
+    np.testing.assert_array_equal(random_dataset(4).with_circumstances(payloads=1.5).payloads, [1.5] * 4)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".npz"])
+def test_circumstances_survive_a_round_trip(tmp_path, suffix):
+    samples = Dataset(np.zeros((4, 2)), np.broadcast_to(np.eye(4), (4, 4, 4)), NAMES, **CIRCUMSTANCES)
+    samples.save(tmp_path / f"a{suffix}")
+    loaded = Dataset.load(tmp_path / f"a{suffix}")
+    assert_same_circumstances(loaded, samples)
+    loaded.save(tmp_path / f"b{suffix}")
+    assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"b{suffix}").read_bytes()
+
+
+def test_circumstances_go_with_their_samples():
+    samples = with_circumstances()
+    part = samples.subset([3, 1])
+    np.testing.assert_array_equal(part.payloads, [2.5, 1.25])
+    assert part.session_names == ("tuesday",) and part.marker_names == ("m2", "m1")
+    np.testing.assert_array_equal(part.approaches, [[0, 1], [0, 0]])
+    assert samples.subset([1]).approaches is None
+    together = Dataset.concatenate([part, samples.subset([2, 0])])
+    assert [together.session_names[i] for i in together.sessions] == ["tuesday", "tuesday", "monday", "monday"]
+    np.testing.assert_array_equal(together.temperatures, [22.5, np.nan, 22.0, 21.5])
+    bare = random_dataset(2)
+    loaded = Dataset.concatenate([bare, bare.with_circumstances(payloads=[1, 2])])
+    np.testing.assert_array_equal(loaded.payloads, [np.nan, np.nan, 1, 2])
+
+
+def test_directions_of_approach_follow_their_joints(tmp_path):
+    samples = with_circumstances()
+    samples.save(tmp_path / "data.npz")
+    turned = Dataset.load(tmp_path / "data.npz", joint_names=NAMES[::-1])
+    np.testing.assert_array_equal(turned.approaches, samples.approaches[:, ::-1])
+    together = Dataset.concatenate([samples, turned])
+    np.testing.assert_array_equal(together.approaches, np.vstack([samples.approaches] * 2))
+
+
+def test_sessions_are_on_both_sides_of_a_split():
+    count = 40
+    names = ["a"] * 20 + ["b"] * 12 + ["c"] * 8
+    samples = random_dataset(count).with_circumstances(sessions=names)
+    first, second = samples.split(0.25)
+    assert [int(np.sum(first.sessions == i)) for i in map(first.session_names.index, "abc")] == [5, 3, 2]
+    assert {*second.session_names} == {"a", "b", "c"} and len(first) == 10
+
+
+@pytest.mark.parametrize("word", ["session", "marker"])
+def test_samples_with_and_without_session_are_not_joined(word):
+    bare = random_dataset(2)
+    with pytest.raises(DatasetError, match=f"with a {word} to samples without: part 1"):
+        Dataset.concatenate([bare.with_circumstances(**{f"{word}s": ["a", "b"]}), bare])
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"payloads": [0, 1, -1, 2]}, r"payloads: sample 2 has -1, expected 0 to 1000 \[kg\]"),
+        ({"payloads": [0, np.inf, 1, 2]}, "payloads: sample 1 has inf"),
+        ({"payloads": [0, 1001, 1, 2]}, "payloads: sample 1 has 1001"),
+        ({"payloads": [0, 1]}, r"payloads: got shape \(2,\)"),
+        ({"payloads": ["a"] * 4}, "payloads"),
+        ({"temperatures": [20, 20, 20, -300]}, "temperatures: sample 3 has -300"),
+        ({"sessions": ["a", "b", "c"]}, r"sessions: got shape \(3,\)"),
+        ({"sessions": ["a", "", "c", "d"]}, "session name ''"),
+        ({"sessions": ["a", "b,c", "c", "d"]}, "no commas"),
+        ({"markers": ["a", 3, "c", "d"]}, "marker name 3"),
+        ({"approaches": [[0, 0]] * 3}, r"approaches: got shape \(3, 2\), expected \(4, 2\)"),
+        ({"approaches": [[0, 0], [0, 0.5], [0, 0], [0, 0]]}, "sample 1, joint 1 has 0.5"),
+        ({"approaches": [[0, 0], [np.nan, 0], [0, 0], [0, 0]]}, "sample 1, joint 0 has nan"),
+    ],
+)
+def test_circumstances_that_cannot_be_are_refused_with_the_sample(changes, reason):
+    with pytest.raises(DatasetError, match=reason):
+        with_circumstances(**changes)
+
+
+def test_archives_keep_their_bytes_and_version_without_circumstances(tmp_path):
+    for samples, version in (
+        (random_dataset(), 1),
+        (Dataset(np.zeros((2, 2)), np.broadcast_to(np.eye(4), (2, 4, 4)), NAMES, noise=(1e-4, 1e-4)), 2),
+        (with_circumstances(), 3),
+        (random_dataset(4).with_circumstances(payloads=0.0), 3),
+    ):
+        samples.save(tmp_path / "data.npz")
+        with np.load(tmp_path / "data.npz") as archive:
+            assert int(archive["version"]) == version
+            assert version == 3 or not {*OPTIONAL} & {*archive.files}
+
+
+def test_remarks_stay_with_the_samples_and_not_in_the_file(tmp_path):
+    samples = random_dataset(4).with_notes(["columns left out: a"]).with_notes(["b"])
+    assert samples.notes == samples.subset([0, 1]).notes == ("columns left out: a", "b")
+    assert Dataset.concatenate([samples, samples]).notes == samples.notes
+    samples.save(tmp_path / "data.npz")
+    assert Dataset.load(tmp_path / "data.npz").notes == ()
+
+
+@given(st.data(), st.integers(1, 6))
+def test_whatever_the_circumstances_table_and_archive_give_them_back(tmp_path_factory, data, count):
+    numbers = st.one_of(st.just(np.nan), st.floats(0.0, 1000.0))
+    names = st.text(st.characters(blacklist_categories=("C", "Z"), blacklist_characters=',"'), min_size=1, max_size=4)
+
+    def drawn(elements, size=count):
+        return data.draw(st.one_of(st.none(), st.lists(elements, min_size=size, max_size=size)))
+
+    approaches = drawn(st.sampled_from([-1, 0, 1]), 2 * count)
+    samples = random_dataset(count).with_circumstances(
+        payloads=drawn(numbers),
+        sessions=drawn(names),
+        markers=drawn(names),
+        temperatures=drawn(numbers),
+        approaches=None if approaches is None else np.reshape(approaches, (count, 2)),
+    )
+    folder = tmp_path_factory.mktemp("trip")
+    for suffix in (".csv", ".npz"):
+        samples.save(folder / f"data{suffix}")
+        assert_same_circumstances(Dataset.load(folder / f"data{suffix}"), samples)

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from crisp_ik_ros import Dataset, RobotModel
 from crisp_ik_ros.cli import app
 from crisp_ik_ros.errors import DatasetError
+from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.terminal import show, width
 
 
@@ -143,3 +144,30 @@ def test_long_lines_are_broken_between_words(capsys):
         "short", "1", "list", *(f"{word}," for word in words[:-1]), words[-1], "found", "fault:", "Word0", *words[1:-1],
         f"{words[-1]}.",
     ]  # fmt: skip
+
+
+def test_columns_left_out_are_named_by_every_command_alike(samples, tmp_path):
+    q, poses, names = samples
+    Dataset(np.delete(q, 31, 0), np.delete(poses, 31, 0), names).save(tmp_path / "good.csv")
+    lines = (tmp_path / "good.csv").read_text().splitlines()
+    (tmp_path / "extra.csv").write_text("\n".join([f"time,{lines[0]},note", *(f"7,{line},good" for line in lines[1:])]))
+    model = model_path("panda_residual.npz")
+    for arguments in (["inspect", tmp_path / "extra.csv"], ["evaluate", model, tmp_path / "extra.csv"]):
+        result = CliRunner().invoke(app, [*map(str, arguments), "--json"])
+        assert result.exit_code == 0, result.output
+        (note,) = json.loads(result.stdout)["notes"]
+        assert "extra.csv: columns left out: time, note" in note
+    result = CliRunner().invoke(app, ["inspect", str(tmp_path / "good.csv"), "--json"])
+    assert json.loads(result.stdout)["notes"] == []
+
+
+def test_joint_outside_its_limits_is_named_with_its_line(samples, tmp_path):
+    q, poses, names = samples
+    q = q.copy()
+    q[4, 3] = 0.4
+    Dataset(q, poses, names).save(tmp_path / "out.csv")
+    result = run(tmp_path / "out.csv", "--json")
+    assert result.exit_code == 0, result.output
+    assert any("sample 4 (line 6): panda_joint4 is 0.4" in note for note in json.loads(result.stdout)["notes"])
+    result = CliRunner().invoke(app, ["evaluate", str(model_path("panda_residual.npz")), str(tmp_path / "out.csv")])
+    assert result.exit_code == 1 and "sample 4 (line 6): panda_joint4 is 0.4" in str(result.exception)

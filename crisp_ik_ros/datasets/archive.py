@@ -8,13 +8,16 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from crisp_ik_ros.archives import Archive, open_archive
-from crisp_ik_ros.datasets.fields import Distance, Fields
+from crisp_ik_ros.datasets.fields import CIRCUMSTANCES, Distance, Fields
 from crisp_ik_ros.datasets.memory_map import map_array
 from crisp_ik_ros.errors import DatasetError
 
-# Full poses alone, and everything else.
-PLAIN_VERSION, VERSION = 1, 2
+# Full poses alone; also other kinds, groups and noise; also the samples' circumstances.
+PLAIN_VERSION, MIXED_VERSION, VERSION = 1, 2, 3
+NAMES = ("group_names", "session_names", "marker_names")
 OPTIONAL = ("kinds", "groups", "group_names", "noise", "distance_groups", "distance_values")
+# Earlier versions of this package would overlook these.
+SINCE_VERSION = (*CIRCUMSTANCES, "session_names", "marker_names")
 # More samples than anyone has: 16 TiB of file.
 LARGEST = 1 << 44
 # Joints and groups, and letters of their names, beyond those of any robot.
@@ -25,9 +28,10 @@ REMEDY = "map it into memory (--memory-map, memory_map=True), or use fewer sampl
 
 
 def write_archive(stream: BinaryIO, fields: Fields) -> None:
-    """Write fields as an archive; equal fields give equal bytes, and full poses alone those of version 1."""
+    """Write fields as an archive of the oldest version that holds them; equal fields give equal bytes."""
+    version = PLAIN_VERSION if fields.plain else VERSION if fields.has_circumstances else MIXED_VERSION
     arrays = {
-        "version": np.array(PLAIN_VERSION if fields.plain else VERSION),
+        "version": np.array(version),
         "joint_names": np.array(fields.joint_names),
         "configurations": fields.configurations,
         "poses": fields.poses,
@@ -42,6 +46,12 @@ def write_archive(stream: BinaryIO, fields: Fields) -> None:
         index = fields.group_names.index
         arrays["distance_groups"] = np.array([(index(d.first), index(d.second)) for d in fields.distances])
         arrays["distance_values"] = np.array([(d.length, d.sd) for d in fields.distances])
+    for name in CIRCUMSTANCES:
+        if getattr(fields, name) is not None:
+            arrays[name] = getattr(fields, name)
+    for name in ("session_names", "marker_names"):
+        if getattr(fields, name):
+            arrays[name] = np.array(getattr(fields, name))
     np.savez(stream, **arrays)  # type: ignore[arg-type]
 
 
@@ -58,13 +68,14 @@ def read_archive(path: Path, memory_map: bool = False) -> Fields:
         if archive.claim("version").shape != ():
             raise DatasetError(f"{path} cannot be read as a dataset: field 'version' is no single number")
         version = int(archive.read("version"))
-        if version not in (PLAIN_VERSION, VERSION):
-            raise DatasetError(f"{path} has format version {version}, expected {PLAIN_VERSION} or {VERSION}")
+        if not PLAIN_VERSION <= version <= VERSION:
+            raise DatasetError(f"{path} has format version {version}, expected {PLAIN_VERSION} to {VERSION}")
         names = _names(archive, "joint_names", MOST_JOINTS)
-        optional = [name for name in OPTIONAL if name in archive.names and version != PLAIN_VERSION]
+        known = {PLAIN_VERSION: (), MIXED_VERSION: OPTIONAL, VERSION: OPTIONAL + SINCE_VERSION}[version]
+        optional = [name for name in known if name in archive.names]
         for name in ("configurations", "poses", *optional):
             kind = archive.claim(name).dtype
-            if kind.kind not in NUMBERS and name not in ("group_names", "distance_values"):
+            if kind.kind not in NUMBERS and name not in (*NAMES, "distance_values"):
                 raise DatasetError(f"{path}: field {name!r} holds {kind}, expected numbers")
         if memory_map:
             configurations, poses = map_array(archive, "configurations"), map_array(archive, "poses")
@@ -74,18 +85,11 @@ def read_archive(path: Path, memory_map: bool = False) -> Fields:
             configurations, poses = archive.read("configurations"), archive.read("poses")
         if version == PLAIN_VERSION:
             return Fields(names, configurations, poses)
-        group_names = _names(archive, "group_names", MOST_GROUPS) if "group_names" in optional else ()
-        held = {name: archive.read(name) for name in optional if name != "group_names"}
-    return Fields(
-        names,
-        configurations,
-        poses,
-        held.get("kinds"),
-        held.get("groups"),
-        group_names,
-        _distances(path, held, group_names),
-        held.get("noise"),
-    )
+        words = {name: _names(archive, name, MOST_GROUPS) if name in optional else () for name in NAMES}
+        held = {name: archive.read(name) for name in optional if name not in NAMES}
+    content: dict[str, Any] = {name: values for name, values in held.items() if not name.startswith("distance_")}
+    content |= words
+    return Fields(names, configurations, poses, distances=_distances(path, held, words["group_names"]), **content)
 
 
 def _names(archive: Archive, name: str, most: int) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Whether what a dataset is to hold fits together."""
+"""Checks that the contents of a dataset fit together."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from crisp_ik_ros.transforms import Array, check_pose
 
 # Samples checked at a time.
 CHUNK = 65536
+# No arm carries more [kg].
+HEAVIEST_PAYLOAD = 1000.0
+# Temperatures beyond these are no temperatures [degrees C].
+COLDEST, HOTTEST = -273.15, 1000.0
 
 
 def checked(fields: Fields) -> Fields:
@@ -49,8 +53,25 @@ def checked(fields: Fields) -> Fields:
     if kinds is not None:
         poses = _without_unmeasured(poses, kinds)
     groups, group_names = _checked_groups(fields.groups, fields.group_names, len(poses))
+    sessions, session_names = _checked_labels("session", fields.sessions, fields.session_names, len(poses))
+    markers, marker_names = _checked_labels("marker", fields.markers, fields.marker_names, len(poses))
     result = Fields(
-        names, configurations, poses, kinds, groups, group_names, (), _checked_noise(fields.noise, kinds, len(poses))
+        names,
+        configurations,
+        poses,
+        kinds,
+        groups,
+        group_names,
+        (),
+        _checked_noise(fields.noise, kinds, len(poses)),
+        _checked_column("payloads", fields.payloads, len(poses), 0.0, HEAVIEST_PAYLOAD, "kg"),
+        sessions,
+        session_names,
+        markers,
+        marker_names,
+        _checked_column("temperatures", fields.temperatures, len(poses), COLDEST, HOTTEST, "degrees C"),
+        _checked_approaches(fields.approaches, configurations.shape),
+        tuple(fields.notes),
     )
     lost = _rows_without_anything(result)
     if len(lost):
@@ -114,24 +135,86 @@ def _checked_groups(
             f"sample {wrong[0]} is in group {groups[wrong[0]]}, expected -1 (none) to {len(names) - 1}: "
             f"there are {len(names)} names"
         )
-    used, first = np.unique(groups[groups >= 0], return_index=True)
-    if not len(used):
+    if not np.any(groups >= 0):
         return None, ()
-    ordered = [_checked_name(names[index]) for index in used[np.argsort(first)]]
-    unique = tuple(dict.fromkeys(ordered))
-    # The last entry serves those without a group, whose index is -1.
+    return _renumbered("group", groups, names)
+
+
+def _checked_labels(
+    word: str, indices: ArrayLike | None, names: Sequence[str], count: int
+) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+    """Sessions or markers (n,) and their names, each once and in the order of first use; every sample has one."""
+    if indices is None:
+        return None, ()
+    indices = np.asarray(indices)
+    if indices.shape != (count,) or indices.dtype.kind not in "iu":
+        raise DatasetError(f"{word}s: got shape {indices.shape} of {indices.dtype}, expected ({count},) of integers")
+    wrong = np.flatnonzero((indices < 0) | (indices >= len(names)))
+    if len(wrong):
+        raise DatasetError(
+            f"sample {wrong[0]} has the {word} {indices[wrong[0]]}, expected 0 to {len(names) - 1}: "
+            f"there are {len(names)} names, and every sample has one"
+        )
+    return _renumbered(word, indices, names)
+
+
+def _renumbered(
+    word: str, indices: NDArray[np.integer], names: Sequence[str]
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+    """Indices (n,), -1 where none, into names of which each is used and none stands twice."""
+    used, first = np.unique(indices[indices >= 0], return_index=True)
+    order = used[np.argsort(first)]
+    numbers: dict[str, int] = {}
+    # The last entry serves the samples without a name, whose index is -1.
     renumbered = np.full(len(names) + 1, -1, dtype=np.int64)
-    for index, name in zip(used[np.argsort(first)], ordered, strict=True):
-        renumbered[index] = unique.index(name)
-    return renumbered[groups], unique
+    for index in order.tolist():
+        renumbered[index] = numbers.setdefault(_checked_name(word, names[index]), len(numbers))
+    return renumbered[indices], tuple(numbers)
 
 
-def _checked_name(name: str) -> str:
+def _checked_name(word: str, name: str) -> str:
     if not isinstance(name, str) or not name.strip() or name != name.strip() or not name.isprintable():
-        raise DatasetError(f"group name {name!r}: expected printable text that neither begins nor ends with a blank")
+        raise DatasetError(f"{word} name {name!r}: expected printable text that neither begins nor ends with a blank")
     if set(name) & set(',"'):
-        raise DatasetError(f"group name {name!r}: expected no commas and no quotation marks")
+        raise DatasetError(f"{word} name {name!r}: expected no commas and no quotation marks")
     return name
+
+
+def _checked_column(
+    name: str, values: ArrayLike | None, count: int, least: float, most: float, unit: str
+) -> Array | None:
+    """Numbers (n,) in a range, NaN where not said; None where nowhere said."""
+    if values is None:
+        return None
+    values = numbers(name, values)
+    if values.shape not in ((), (count,)):
+        raise DatasetError(f"{name}: got shape {values.shape}, expected ({count},) or one number [{unit}]")
+    values = np.broadcast_to(values, (count,)).copy()
+    wrong = np.flatnonzero((values < least) | (values > most))
+    if len(wrong):
+        raise DatasetError(
+            f"{name}: sample {wrong[0]} has {values[wrong[0]]:g}, expected {least:g} to {most:g} [{unit}], or NaN "
+            "where not known"
+        )
+    return None if np.isnan(values).all() else values
+
+
+def _checked_approaches(approaches: ArrayLike | None, shape: tuple[int, ...]) -> Array | None:
+    """Directions of approach (n, J), each -1, 0 or 1; None where none is known."""
+    if approaches is None:
+        return None
+    # Adding zero makes -0 the 0 that it equals.
+    approaches = numbers("approaches", approaches) + 0.0
+    if approaches.shape != shape:
+        raise DatasetError(f"approaches: got shape {approaches.shape}, expected {shape}, one for each joint")
+    wrong = np.argwhere(~np.isin(approaches, (-1.0, 0.0, 1.0)))
+    if len(wrong):
+        row, joint = wrong[0]
+        raise DatasetError(
+            f"approaches: sample {row}, joint {joint} has {approaches[row, joint]:g}, expected 1 (it came to rest "
+            "moving upward), -1 (downward) or 0 (not known)"
+        )
+    return approaches if approaches.any() else None
 
 
 def _checked_noise(noise: ArrayLike | None, kinds: NDArray[np.int8] | None, count: int) -> Array | None:

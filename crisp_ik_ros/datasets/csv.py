@@ -11,11 +11,12 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from crisp_ik_ros.datasets.fields import POSE, POSITION, SAME_POINT, Distance, Fields
-from crisp_ik_ros.datasets.units import check_units
+from crisp_ik_ros.datasets.fields import POSE, POSITION, SAME_POINT, Distance, Fields, indexed
+from crisp_ik_ros.datasets.units import REFUSE, check_limits, check_units
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.files import open_file, readable, shortened
 from crisp_ik_ros.memory import check_memory
+from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import (
     QUATERNION_NORM_TOLERANCE,
     Array,
@@ -29,7 +30,12 @@ QUATERNION_COLUMNS = ("qx", "qy", "qz", "qw")
 POSE_COLUMNS = POSITION_COLUMNS + QUATERNION_COLUMNS
 NOISE_COLUMNS = ("position_noise", "orientation_noise")
 GROUP_COLUMN = "group"
-KNOWN_COLUMNS = (*POSE_COLUMNS, GROUP_COLUMN, *NOISE_COLUMNS)
+PAYLOAD_COLUMN, SESSION_COLUMN, MARKER_COLUMN, TEMPERATURE_COLUMN = "payload", "session", "marker", "temperature"
+KNOWN_COLUMNS = (
+    *POSE_COLUMNS, GROUP_COLUMN, *NOISE_COLUMNS, PAYLOAD_COLUMN, SESSION_COLUMN, MARKER_COLUMN, TEMPERATURE_COLUMN
+)  # fmt: skip
+# Begins the name of the column with a joint's direction of approach.
+APPROACH_PREFIX = "approach_"
 # Beyond any table: bytes of the file and of a line, and columns. A table takes so many times its size as memory.
 LARGEST, LONGEST_LINE, MOST_COLUMNS, MEMORY_FACTOR = 1 << 36, 1 << 20, 2000, 8.0
 # A comment that begins so says how far the points of two groups are from each other.
@@ -43,12 +49,17 @@ class Line(NamedTuple):
     cells: list[str]
 
 
-def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
+def read_csv(
+    path: Path, joint_names: Sequence[str] | None = None, robot: RobotModel | None = None, limits: str = REFUSE
+) -> Fields:
     """Read samples from a table with a header line.
 
     Columns, in any order: one for each joint, named after it [rad or m]; x, y, z [m] of the measured tool in the base
     frame; qx, qy, qz, qw, of unit length; group; position_noise [m] and orientation_noise [rad], standard deviations
-    of the measurement. A table has the position, or position and quaternion, or the group, or all of these. Cells that
+    of the measurement; payload [kg], temperature [degrees C], session (one mounting of the measuring device and tool),
+    marker (the target on the tool that was measured) and approach_JOINT, the direction from which the joint came to
+    rest (1 upward, -1 downward, 0 or empty where not known). Where there is a column session or marker, every row has
+    one. A table has the position, or position and quaternion, or the group, or all of these. Cells that
     do not apply to a sample are empty: with a position and no quaternion only the position was measured; with a group
     alone the tool was at the same point in all such samples of the group. Lines that begin with # are comments, but for
     ``# distance, GROUP, GROUP, length[, deviation]``: how far the points of two groups are from each other [m].
@@ -57,17 +68,24 @@ def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
     ----------
     path : Path
     joint_names : sequence of str, optional
-        Which columns are joints; others that have no meaning here are left out. Default: all of these.
+        Which columns are joints; others that have no meaning here are left out, and named in ``notes``. Default: all
+        of these.
+    robot : RobotModel, optional
+        Whose joints they are (in place of ``joint_names``), and whose limits hold.
+    limits : str
+        Treatment of values outside the limits, see ``check_limits``.
 
     Raises
     ------
     DatasetError
-        When a column is missing, a cell is no number, a quaternion is not of unit length, or the numbers are so large
-        that they must be degrees or millimetres; it says where.
+        When a column is missing, a cell is no number, a quaternion is not of unit length, a joint is outside its
+        limits, or the numbers are so large that they must be degrees or millimetres; it says where.
     """
     lines, comments = read_lines(path)
     if not lines:
         raise DatasetError(f"{path} is empty; expected a header line with joint names and {', '.join(POSE_COLUMNS)}")
+    if joint_names is None and robot is not None:
+        joint_names = robot.joint_names
     table = _Table(path, lines, joint_names)
     configurations = np.column_stack([table.numbers(name) for name in table.joint_names])
     positions, has_position = table.block(POSITION_COLUMNS)
@@ -80,6 +98,7 @@ def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
     if len(lost):
         raise DatasetError(f"{table.where(lost[0])} has neither x, y, z nor a group; expected one of them")
     check_units(str(path), table.joint_names, configurations, positions[has_position])
+    notes = table.notes() + check_limits(robot, table.joint_names, configurations, table.where, limits)
     norms = np.linalg.norm(quaternions, axis=1)
     wrong = np.flatnonzero(has_quaternion & ~(np.abs(norms - 1.0) <= QUATERNION_NORM_TOLERANCE))
     if len(wrong):
@@ -98,12 +117,19 @@ def read_csv(path: Path, joint_names: Sequence[str] | None = None) -> Fields:
         group_names,
         _distances(path, comments),
         np.column_stack([table.numbers(name, np.nan) for name in NOISE_COLUMNS]),
+        table.numbers(PAYLOAD_COLUMN, np.nan),
+        *table.labels(SESSION_COLUMN),
+        *table.labels(MARKER_COLUMN),
+        table.numbers(TEMPERATURE_COLUMN, np.nan),
+        np.column_stack([table.numbers(APPROACH_PREFIX + name, 0.0) for name in table.joint_names]),
+        notes,
     )
 
 
 def write_csv(stream: BinaryIO, fields: Fields) -> None:
     """Write samples as ``read_csv`` reads them, with digits enough to give back the same numbers."""
-    clash = [name for name in fields.joint_names if name in KNOWN_COLUMNS or not _is_column(name)]
+    taken = {*KNOWN_COLUMNS, *(APPROACH_PREFIX + name for name in fields.joint_names)}
+    clash = [name for name in fields.joint_names if name in taken or not _is_column(name)]
     if clash:
         raise DatasetError(f"joint name {clash[0]!r} cannot be a column of a table; save as .npz")
     kinds = np.full(len(fields.poses), POSE) if fields.kinds is None else fields.kinds
@@ -119,6 +145,14 @@ def write_csv(stream: BinaryIO, fields: Fields) -> None:
         known = np.flatnonzero(np.isfinite(fields.noise).any(axis=0))
         header += [NOISE_COLUMNS[column] for column in known]
         blocks.append(fields.noise[:, known])
+    for name, values in ((PAYLOAD_COLUMN, fields.payloads), (TEMPERATURE_COLUMN, fields.temperatures)):
+        if values is not None:
+            header.append(name)
+            blocks.append(values[:, None])
+    if fields.approaches is not None:
+        known = np.flatnonzero(fields.approaches.any(axis=0))
+        header += [APPROACH_PREFIX + fields.joint_names[joint] for joint in known]
+        blocks.append(fields.approaches[:, known])
     rows = np.hstack(blocks)
     distances = "".join(
         f"# {DISTANCE}, {d.first}, {d.second}, {d.length:.17g}, {d.sd:.17g}\n" for d in fields.distances
@@ -127,11 +161,17 @@ def write_csv(stream: BinaryIO, fields: Fields) -> None:
         np.savetxt(stream, rows, fmt="%.17g", delimiter=",", header=",".join(header), comments="")
         return
     cells = [["" if np.isnan(value) else f"{value:.17g}" for value in row] for row in rows]
-    if fields.groups is not None:
-        header.append(GROUP_COLUMN)
-        names = [*fields.group_names, ""]
-        for row, group in zip(cells, fields.groups, strict=True):
-            row.append(names[group])
+    for column, labels, names in (
+        (GROUP_COLUMN, fields.groups, fields.group_names),
+        (SESSION_COLUMN, fields.sessions, fields.session_names),
+        (MARKER_COLUMN, fields.markers, fields.marker_names),
+    ):
+        if labels is not None:
+            header.append(column)
+            # The last entry serves samples without a group, whose index is -1.
+            words = [*names, ""]
+            for row, label in zip(cells, labels, strict=True):
+                row.append(words[label])
     stream.write((distances + "".join(",".join(row) + "\n" for row in (header, *cells))).encode())
 
 
@@ -215,19 +255,22 @@ class _Table:
         self._path, self._header, self._lines = path, lines[0].cells, lines[1:]
         header = self._header
         held = [name for name in KNOWN_COLUMNS if name in header]
-        self.joint_names = tuple(joint_names or (name for name in header if name not in KNOWN_COLUMNS))
+        no_joints = {*KNOWN_COLUMNS, *(APPROACH_PREFIX + name for name in header)}
+        self.joint_names = tuple(joint_names or (name for name in header if name not in no_joints))
         missing = [name for name in self.joint_names if name not in header]
-        if any(name in held for name in POSITION_COLUMNS + QUATERNION_COLUMNS):
+        if any(name in held for name in POSE_COLUMNS):
             missing += [name for name in POSITION_COLUMNS if name not in header]
         if any(name in held for name in QUATERNION_COLUMNS):
             missing += [name for name in QUATERNION_COLUMNS if name not in header]
-        if not missing and not held:
+        if not missing and not {*POSE_COLUMNS, GROUP_COLUMN} & {*held}:
             missing = [*POSE_COLUMNS]
         expected = "expected each joint's name once, and x, y, z, or these and qx, qy, qz, qw, or group"
         if all(number_in(cell) is not None for cell in header):
             raise DatasetError(f"{path} begins with numbers and has no header line; {expected}")
         if len(header) == 1 and ";" in header[0]:
-            raise DatasetError(f"{path}: columns are separated by semicolons; expected commas")
+            raise DatasetError(
+                f"{path}: columns are separated by semicolons; expected commas. crisp-ik import reads such a table"
+            )
         if missing or not self.joint_names or "" in header or len(set(header)) != len(header):
             lack = f" lacks {', '.join(missing)};" if missing else ";"
             raise DatasetError(f"{path}: header {shortened(', '.join(header))}{lack} {expected}")
@@ -243,6 +286,12 @@ class _Table:
     def where(self, sample: int) -> str:
         """Return the place of a sample, for an error."""
         return f"{self._path}: sample {sample} (line {self._lines[sample].number})"
+
+    def notes(self) -> tuple[str, ...]:
+        """Remark on the columns that are left out, if there are any."""
+        used = {*KNOWN_COLUMNS, *self.joint_names, *(APPROACH_PREFIX + name for name in self.joint_names)}
+        left = [name for name in self._header if name not in used]
+        return (f"{self._path}: columns left out: {shortened(', '.join(left), 500)}",) if left else ()
 
     def numbers(self, name: str, empty: float | None = None) -> Array:
         """Column (n,) of this name, with this number in empty cells; none of these where it is None."""
@@ -274,6 +323,18 @@ class _Table:
                 f"{self.where(partly[0])}: column {', '.join(which)} is empty; expected {', '.join(names)} all or none"
             )
         return values, np.logical_not(empty[:, 0])
+
+    def labels(self, name: str) -> tuple[NDArray[np.int64] | None, tuple[str, ...]]:
+        """Index (n,) of each sample's word in a column of which no cell is empty, and the words; None without it."""
+        if name not in self._header:
+            return None, ()
+        cells = self._columns[name]
+        if "" in cells:
+            raise DatasetError(
+                f"{self.where(cells.index(''))}: column {name} is empty; expected the {name} of each row, or no such "
+                "column"
+            )
+        return indexed(cells)
 
     def groups(self) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Index (n,) of each sample's group, -1 where the cell is empty, and the groups' names."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,14 @@ from crisp_ik_ros.datasets.fields import (
     SAME_POINT,
     Distance,
     Fields,
+    indexed,
     joined,
 )
 from crisp_ik_ros.datasets.partial import position_fields, same_point_fields
 from crisp_ik_ros.datasets.sharing import share
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.files import replacing
+from crisp_ik_ros.robots.robot_model import RobotModel
 
 __all__ = ["POSE", "POSITION", "SAME_POINT", "Dataset", "Distance"]
 
@@ -44,6 +48,16 @@ class Dataset:
     joint_names : sequence of str
     noise : (n, 2) or (2,), optional
         Standard deviation of the measured positions [m] and orientations [rad]; NaN where not known.
+    payloads : (n,) or float, optional
+        Mass that the tool carried [kg], 0 to 1000; NaN where not known.
+    sessions : sequence of str, optional
+        Name of each sample's session: one mounting of the measuring device and of the tool.
+    markers : sequence of str, optional
+        Name of the target on the tool that was measured, for each sample.
+    temperatures : (n,) or float, optional
+        [degrees C]; NaN where not known.
+    approaches : (n, J), optional
+        Direction from which each joint came to rest: 1 upward, -1 downward, 0 not known.
 
     Attributes
     ----------
@@ -62,6 +76,16 @@ class Dataset:
         Known distances between the points of same-point groups.
     noise : (n, 2) or None
         Standard deviations [m, rad], NaN where not known; None where nowhere known.
+    payloads, temperatures : (n,) or None
+        [kg] and [degrees C], NaN where not known; None where nowhere known.
+    sessions, markers : (n,) int64 or None
+        Indices into ``session_names`` and ``marker_names``; None where nowhere known.
+    session_names, marker_names : tuple of str
+        In the order in which the samples have them first.
+    approaches : (n, J) or None
+        -1, 0 or 1; None where nowhere known.
+    notes : tuple of str
+        Remarks of the reader: columns and files that it left out.
     only_poses : bool
         Whether all samples are of kind ``POSE``.
 
@@ -78,8 +102,14 @@ class Dataset:
         joint_names: Sequence[str],
         *,
         noise: ArrayLike | None = None,
+        payloads: ArrayLike | None = None,
+        sessions: Sequence[str] | None = None,
+        markers: Sequence[str] | None = None,
+        temperatures: ArrayLike | None = None,
+        approaches: ArrayLike | None = None,
     ):
-        self._take(Fields(tuple(joint_names), configurations, poses, noise=noise))  # type: ignore[arg-type]
+        fields = Fields(tuple(joint_names), configurations, poses, noise=noise)  # type: ignore[arg-type]
+        self._take(_with(fields, payloads, sessions, markers, temperatures, approaches))
 
     @classmethod
     def from_fields(cls, fields: Fields) -> Dataset:
@@ -148,12 +178,12 @@ class Dataset:
     def concatenate(cls, datasets: Iterable[Dataset]) -> Dataset:
         """Samples of all datasets, one after the other, with the first one's order of joints.
 
-        Groups of the same name become one group: the same point.
+        Groups of the same name become one group: the same point. So do sessions and markers.
 
         Raises
         ------
         DatasetError
-            When there is no dataset or their joints are not the same.
+            When there is no dataset, their joints are not the same, or only some of them have sessions or markers.
         """
         parts = [dataset._fields for dataset in datasets]
         if not parts:
@@ -168,6 +198,12 @@ class Dataset:
         self.group_names = fields.group_names
         self.distances = fields.distances
         self.noise = fields.noise
+        self.payloads = fields.payloads
+        self.sessions, self.session_names = fields.sessions, fields.session_names
+        self.markers, self.marker_names = fields.markers, fields.marker_names
+        self.temperatures = fields.temperatures
+        self.approaches = fields.approaches
+        self.notes = fields.notes
         self.only_poses = fields.kinds is None
         # What all samples share takes no memory a sample.
         count = len(fields.poses)
@@ -216,6 +252,36 @@ class Dataset:
             "LearnedKinematics (crisp-ik train --estimator learned_kinematics)"
         )
 
+    def with_circumstances(
+        self,
+        *,
+        payloads: ArrayLike | None = None,
+        sessions: Sequence[str] | None = None,
+        markers: Sequence[str] | None = None,
+        temperatures: ArrayLike | None = None,
+        approaches: ArrayLike | None = None,
+    ) -> Dataset:
+        """Return the same samples with these circumstances; what is None stays as it is.
+
+        Parameters
+        ----------
+        payloads, sessions, markers, temperatures, approaches
+            As for the dataset itself, one for each sample.
+
+        Raises
+        ------
+        DatasetError
+            When one has another shape or a value that it cannot have; the first wrong sample is named.
+        """
+        return self.from_fields(_with(self._fields, payloads, sessions, markers, temperatures, approaches))
+
+    def with_notes(self, notes: Iterable[str]) -> Dataset:
+        """Return the same samples with these remarks added; nothing is copied or checked again."""
+        result = copy(self)
+        result._fields = replace(self._fields, notes=(*self.notes, *notes))
+        result.notes = result._fields.notes
+        return result
+
     def subset(self, indices: ArrayLike) -> Dataset:
         """Return the samples of these indices; a distance follows where both its groups do."""
         return self.from_fields(self._fields.taken(np.asarray(indices)))
@@ -223,8 +289,8 @@ class Dataset:
     def split(self, fraction: float, seed: int = 0) -> tuple[Dataset, Dataset]:
         """Split at random into two datasets, the first with ``fraction`` of the samples, neither empty.
 
-        Each kind of samples is split by this fraction, and so is each group, as near as whole samples allow; a kind
-        with two samples or more is in both.
+        Each kind of samples is split by this fraction, and so is each group, session and marker, as near as whole
+        samples allow; a kind with two samples or more is in both.
 
         Raises
         ------
@@ -269,7 +335,13 @@ class Dataset:
 
     @classmethod
     def load(
-        cls, path: str | Path, memory_map: bool = False, joint_names: Sequence[str] | None = None, **options: Any
+        cls,
+        path: str | Path,
+        memory_map: bool = False,
+        joint_names: Sequence[str] | None = None,
+        robot: RobotModel | None = None,
+        limits: str = "refuse",
+        **options: Any,
     ) -> Dataset:
         """Read samples from a file or folder: what it is, its name and contents tell.
 
@@ -285,15 +357,37 @@ class Dataset:
             other kind can. The file must not change while the dataset is in use.
         joint_names : sequence of str, optional
             The joints wanted, in this order. Needed for a folder of points, which does not say them.
+        robot : RobotModel, optional
+            Whose joints are wanted, and within whose limits all configurations are.
+        limits : str
+            "refuse" samples outside the limits of ``robot``, or "note" them in ``notes``.
         **options
             Further arguments of ``read_rosbag`` or ``read_point_folder``.
 
         Raises
         ------
         DatasetError
-            When the file is missing, damaged, or holds something else.
+            When the file is missing, damaged, or holds something else, or a value is outside the joint limits; it names
+            file and line or row.
         """
         # It imports this module.
         from crisp_ik_ros.datasets.loading import load_dataset
 
-        return load_dataset(Path(path), memory_map, joint_names, **options)
+        return load_dataset(Path(path), memory_map, joint_names, robot, limits, **options)
+
+
+def _with(
+    fields: Fields,
+    payloads: ArrayLike | None,
+    sessions: Sequence[str] | None,
+    markers: Sequence[str] | None,
+    temperatures: ArrayLike | None,
+    approaches: ArrayLike | None,
+) -> Fields:
+    """Fields with these circumstances; what is None stays as it is."""
+    given: dict[str, Any] = {"payloads": payloads, "temperatures": temperatures, "approaches": approaches}
+    given = {name: values for name, values in given.items() if values is not None}
+    for word, names in (("session", sessions), ("marker", markers)):
+        if names is not None:
+            given[f"{word}s"], given[f"{word}_names"] = indexed(names)
+    return replace(fields, **given)

@@ -1,4 +1,4 @@
-"""Which samples go to which part of a split."""
+"""Assignment of samples to the two parts of a split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from crisp_ik_ros.datasets.fields import POSE, Fields
 
 
 def share(fields: Fields, fraction: float, seed: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Rows of two parts, both sorted and neither empty, the first with ``fraction`` of each kind and group.
+    """Rows of two parts, both sorted and neither empty, the first with ``fraction`` of each kind, group and session.
+
+    Of markers, too.
 
     Parameters
     ----------
@@ -22,13 +24,13 @@ def share(fields: Fields, fraction: float, seed: int) -> tuple[NDArray[np.intp],
     count = len(fields.configurations)
     generator = np.random.default_rng(seed)
     order = generator.permutation(count)
-    if fields.kinds is None and fields.groups is None:
+    if all(labels is None for labels in (fields.kinds, fields.groups, fields.sessions, fields.markers)):
         cut = _whole(fraction, count)
         return np.sort(order[:cut]), np.sort(order[cut:])
     kinds = np.full(count, POSE) if fields.kinds is None else fields.kinds
-    groups = np.full(count, -1) if fields.groups is None else fields.groups
+    groups, strata = _strata(fields, count)
     # Groups come at random too: of those with one sample each, chance decides which go where.
-    ranks = generator.permutation(len(fields.group_names) + 1)[groups]
+    ranks = generator.permutation(strata + 1)[groups]
     first = np.zeros(count, dtype=bool)
     for kind in np.unique(kinds):
         rows = order[kinds[order] == kind]
@@ -40,6 +42,16 @@ def share(fields: Fields, fraction: float, seed: int) -> tuple[NDArray[np.intp],
     if first.all() or not first.any():
         first[order[0]] = not first[order[0]]
     return np.flatnonzero(first), np.flatnonzero(~first)
+
+
+def _strata(fields: Fields, count: int) -> tuple[NDArray[np.int64], int]:
+    """Index (n,) of each sample's group, session and marker together, and the number of these combinations."""
+    groups = np.full(count, -1) if fields.groups is None else fields.groups
+    labels = [values for values in (fields.sessions, fields.markers) if values is not None]
+    if not labels:
+        return groups, len(fields.group_names)
+    combined, indices = np.unique(np.column_stack([groups, *labels]), axis=0, return_inverse=True)
+    return indices.reshape(-1), len(combined)
 
 
 def _whole(fraction: float, count: int) -> int:

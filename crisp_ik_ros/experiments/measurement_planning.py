@@ -109,7 +109,7 @@ def run_plan(
         raise InvalidInputError("--data", "nothing", "what --model was fitted to: it does not keep all that it told")
     model, urdf = _model(request)
     robot = model.robot
-    known = None if request.data is None else Dataset.load(request.data, joint_names=robot.joint_names)
+    known = None if request.data is None else Dataset.load(request.data, robot=robot)
     if known is not None and request.model is None and len(known) >= FEWEST:
         model.fit(known, bar("fitting"))
     box = None if request.box is None else np.reshape(request.box, (2, 3))

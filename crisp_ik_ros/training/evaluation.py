@@ -42,7 +42,7 @@ def evaluate(estimator: CRiSP | LearnedKinematics, data: Path, distance: float |
         result, poses = _learned(estimator, dataset)
     else:
         result, poses = _crisp(estimator, dataset, data)
-    return {**result, **_cold(estimator, poses[:COLD_POSES])}
+    return {**result, **_cold(estimator, poses[:COLD_POSES]), "notes": list(dataset.notes)}
 
 
 def _crisp(estimator: CRiSP, dataset: Dataset, data: Path) -> tuple[dict[str, Any], Array]:

@@ -15,9 +15,13 @@ RECORDINGS = (".mcap", ".db3")
 
 
 def load_samples(
-    path: str | Path, robot: RobotModel, distance: float | None = None, memory_map: bool = False
+    path: str | Path,
+    robot: RobotModel,
+    distance: float | None = None,
+    memory_map: bool = False,
+    limits: str = "refuse",
 ) -> Dataset:
-    """Read samples of a robot, as ``Dataset.load`` does.
+    """Read samples of a robot, as ``Dataset.load`` does: the one way in which every command reads data.
 
     Parameters
     ----------
@@ -28,27 +32,26 @@ def load_samples(
         Between the points hole_0 and hole_1 of each location, in a folder of points [m].
     memory_map : bool
         Leave the numbers of a large .npz in the file.
+    limits : str
+        "refuse" samples outside the joint limits, or "note" them: to diagnose what is wrong with them.
 
     Raises
     ------
     DatasetError
-        When it is not there or cannot be used.
+        When it is not there or cannot be used, or a sample is outside the joint limits; it names file and line.
     InvalidInputError
         When there is a distance, and no folder of points.
     """
     path = Path(path).expanduser()
     points = path.is_dir() and not (path / RECORDING).exists() and not _stored(path)
     options: dict[str, Any] = {}
-    # Recordings tell of more joints than the chain's, folders of points of none.
-    if path.is_dir() or path.suffix in RECORDINGS:
-        options["joint_names"] = robot.joint_names
     if distance is not None:
         if path.exists() and not points:
             raise InvalidInputError("distance", f"{distance} m with {path}", "a folder of points, LOCATION/hole_0.csv")
         if not 0.0 < distance < float("inf"):
             raise InvalidInputError("distance", distance, "a finite number of metres above 0")
         options["distance"] = distance
-    return Dataset.load(path, memory_map, **options)
+    return Dataset.load(path, memory_map, robot=robot, limits=limits, **options)
 
 
 def _stored(folder: Path) -> bool:
@@ -56,5 +59,5 @@ def _stored(folder: Path) -> bool:
 
 
 def counts(dataset: Dataset) -> str:
-    """How many samples of which kind, in words."""
+    """Numbers of samples by kind, as text."""
     return f"{len(dataset)} full poses" if dataset.only_poses else ", ".join(dataset._counts())

@@ -113,7 +113,7 @@ def train(
     name, why = request.choose(dataset)
     check_outputs(request, len(dataset), robot.dof)
     check_training_memory(request, len(dataset), robot.dof, name)
-    notes: tuple[str, ...] = ()
+    notes = dataset.notes
     begin = time.perf_counter()
     model: CRiSP | LearnedKinematics
     if name == LEARNED_KINEMATICS:
@@ -121,7 +121,7 @@ def train(
         learned = LearnedKinematics(robot, frame=request.frame, tool=request.tool, random_state=request.seed)
         model = learned.fit(dataset, progress("identifying"))
         if request.unused():
-            notes = (f"Options of CRiSP that LearnedKinematics has no use for: {', '.join(request.unused())}.",)
+            notes += (f"Options of CRiSP that LearnedKinematics has no use for: {', '.join(request.unused())}.",)
     else:
         tell(f"fitting {counts(dataset)} with crisp, loss {request.loss} ({why})")
         crisp = CRiSP(
