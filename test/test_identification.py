@@ -42,7 +42,7 @@ from crisp_ik_ros.estimators.identification.measurements import (
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, normal_equations
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, calibrate, error_bounds
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, covering_factor, error_bounds, nearness_table
 from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, summary
 
 PRIORS = Priors()
@@ -707,10 +707,29 @@ def test_bounds_of_round_and_flat_covariances():
 @pytest.mark.parametrize("factor", [0.8, 1.0, 2.0, 5.0])
 def test_calibration_finds_the_factor(factor):
     rng = np.random.default_rng(13)
-    spread = 1e-3 * rng.normal(size=(1500, 3, 3))
-    noise = rng.uniform(1e-4, 2e-3, 1500)
-    errors = factor * (spread @ rng.normal(size=(1500, 3, 1)))[:, :, 0] + noise[:, None] * rng.normal(size=(1500, 3))
-    assert calibrate(spread @ spread.transpose(0, 2, 1), errors, noise) == pytest.approx(factor, rel=0.07)
+    spread = 1e-3 * rng.normal(size=(3000, 3, 3))
+    noise = rng.uniform(1e-5, 2e-4, 3000)
+    errors = factor * (spread @ rng.normal(size=(3000, 3, 1)))[:, :, 0] + noise[:, None] * rng.normal(size=(3000, 3))
+    others = noise[:, None, None] ** 2 * np.eye(3)
+    found = covering_factor(errors, spread @ spread.transpose(0, 2, 1), others)
+    # Bounds are never made smaller than what the posterior says.
+    assert found == pytest.approx(max(factor, 1.0), rel=0.08)
+
+
+def test_nearness_is_that_of_the_nearest_measured_position():
+    robot = arm_of(15, 4, prismatic=0.0, continuous=0.0)
+    layout = Layout(robot, 1, robot.bodies())
+    q = robot.random_configurations(6, np.random.default_rng(0))
+    table = nearness_table(layout, q)
+    for j in range(4):
+        places = np.linspace(robot.lower[j], robot.upper[j], 257)
+        distance = np.abs(places[:, None] - q[:, j]).min(axis=1)
+        np.testing.assert_allclose(table[j], np.exp(-0.5 * (np.maximum(distance - 0.1, 0.0) / 0.3) ** 2), atol=1e-12)
+    # Of a joint without limits the ends of the range are one place.
+    free = arm_of(15, 4, prismatic=0.0, continuous=1.0)
+    assert free.continuous.all()
+    q = np.full((1, 4), 3.1)
+    np.testing.assert_allclose(nearness_table(Layout(free, 1, free.bodies()), q)[:, [0, -1]], 1.0)
 
 
 @pytest.mark.parametrize("centers", [0, 8])

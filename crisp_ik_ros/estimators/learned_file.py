@@ -1,8 +1,8 @@
-"""What a file says of a LearnedKinematics model."""
+"""Model files of LearnedKinematics."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,9 @@ from crisp_ik_ros.archives import Archive
 from crisp_ik_ros.estimators.header_fields import count, counts, number, numbers, texts
 from crisp_ik_ros.estimators.identification.findings import describe
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
-from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
+from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import SAMPLES, Uncertainty
+from crisp_ik_ros.estimators.identification.uncertainty import PLACES, SAMPLES, Uncertainty
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_archive import (
     LARGEST_VALUE,
@@ -44,6 +44,8 @@ HYPERPARAMETERS = (
     "timeout",
     "random_state",
 )
+# Of models that were made before there were these, the values.
+LATER = {"position_noise": None, "orientation_noise": None}
 # Rows of the array ``parameters``.
 VALUE, SCALE, DEVIATION = range(3)
 # More centers than anyone has, so that nothing large is allocated for a header that lies.
@@ -69,7 +71,13 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         },
         "priors": asdict(estimator.priors or Priors()),
         "length_scales": [float(scale) for scale in estimator.length_scales],
-        "hyperparameters": {name: getattr(estimator, name) for name in HYPERPARAMETERS},
+        "hyperparameters": {name: getattr(estimator, name) for name in (*HYPERPARAMETERS, *LATER)},
+        "harmonics": layout.harmonics,
+        "backlash": layout.backlash,
+        "payload": estimator.payload_,
+        "payload_center": list(layout.payload_center),
+        "sessions": {name: pose.tolist() for name, pose in estimator.frames_.items()},
+        "markers": {name: pose.tolist() for name, pose in estimator.tools_.items()},
         "kernel_centers": layout.centers,
         "length_scale": None if term is None else term.length_scale,
         "frame": estimator.frame_.tolist(),
@@ -78,6 +86,7 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         "evidence": estimator.evidence_,
         "error_factor": uncertainty.factor,
         "misfit": uncertainty.misfit,
+        "joint_misfit": uncertainty.joint_misfit,
         "amid": uncertainty.amid,
         "outliers": [int(row) for row in estimator.outliers_],
         "warnings": list(estimator.warnings_),
@@ -88,6 +97,7 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         "parameters": np.vstack([uncertainty.parameters, uncertainty.scales, deviations]),
         "samples": uncertainty.samples,
         "measuring": uncertainty.measuring,
+        "nearness": np.zeros((0, PLACES)) if uncertainty.nearness is None else uncertainty.nearness,
         "kernel_features": np.zeros((2 * layout.dof, 0)) if term is None else term.features,
         "kernel_basis": np.zeros((0, 0)) if term is None else term.basis,
     }
@@ -110,13 +120,16 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             raise ValueError(f"masses of {masses.min():g} to {masses.max():g} kg, or their centers, cannot be")
         robot = robot_of_header(header["robot"], path, masses, centers)
         check_robot(path, robot, serving)
-        values = {name: header["hyperparameters"][name] for name in HYPERPARAMETERS}
+        given = header["hyperparameters"]
+        values = {name: given[name] for name in HYPERPARAMETERS} | {k: given.get(k, v) for k, v in LATER.items()}
         priors = Priors(**header["priors"])
+        center = numbers(header, "payload_center", (3,)).tolist() if "payload_center" in header else (0.0, 0.0, 0.0)
         if not isinstance(priors.adapt, bool):
             raise TypeError(f"priors: adapt is {shortened(repr(priors.adapt))}, expected true or false")
         estimator = LearnedKinematics(
-            robot, priors=priors, length_scales=header["length_scales"], gravity=header["gravity"], **values
-        )
+            robot, priors=priors, length_scales=header["length_scales"], gravity=header["gravity"],
+            payload_center=center, **values,
+        )  # fmt: skip
         estimator._check_hyperparameters()
         frame, tool = (check_pose(numbers(header, name, (4, 4)), name) for name in ("frame", "tool"))
         factor = number(header, "error_factor", np.finfo(float).tiny, LARGEST_VALUE)
@@ -135,7 +148,12 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         }
         if max(np.abs(part).max() for part in chain.values()) > LARGEST_LENGTH:
             raise ValueError("gravity_acts_on is no chain of this robot")
-        plain = Layout(robot, estimator.harmonics, robot.bodies(estimator.gravity)._replace(**chain))
+        harmonics = count(header, "harmonics", 0, MOST_HARMONICS) if "harmonics" in header else estimator.harmonics
+        backlash = header.get("backlash", False)
+        if not isinstance(backlash, bool):
+            raise TypeError(f"backlash is {shortened(repr(backlash))}, expected true or false")
+        bodies = robot.bodies(estimator.gravity)._replace(**chain)
+        plain = Layout(robot, harmonics, bodies, None, backlash, tuple(center))
         size = plain.parametric + robot.dof * terms
         expected = {
             "parameters": (3, size),
@@ -144,13 +162,24 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             "kernel_features": (2 * robot.dof, terms),
             "kernel_basis": (terms, terms),
         }
+        # Models of releases before know of no nearness: for them a joint is measured wherever it is.
+        if "nearness" in archive.names:
+            expected["nearness"] = (0 if archive.claim("nearness")[0][0] == 0 else robot.dof, PLACES)
         arrays = read_arrays(archive, expected)
+        nearness = arrays.get("nearness")
+        if nearness is not None and nearness.size and not 0.0 <= nearness.min() <= nearness.max() <= 1.0:
+            raise ValueError(f"nearness of {nearness.min():g} to {nearness.max():g}, expected 0 to 1")
         term = KernelTerm(arrays["kernel_features"], length_scale, arrays["kernel_basis"]) if terms else None
-        layout = Layout(robot, estimator.harmonics, plain.bodies, term)
+        layout = replace(plain, kernel=term)
         parameters = np.ascontiguousarray(arrays["parameters"])
+        payload = number(header, "payload", 0.0, LARGEST_MASS) if "payload" in header else 0.0
+        estimator.payload_ = payload
+        estimator.frames_, estimator.tools_ = (
+            _poses(header, name, first) for name, first in (("sessions", frame), ("markers", tool))
+        )
         estimator._take_parameters(layout, parameters[VALUE], frame, tool)
         estimator._uncertainty = Uncertainty(
-            layout,
+            layout.with_payload(payload),
             parameters[VALUE],
             parameters[SCALE],
             arrays["samples"],
@@ -160,6 +189,8 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             factor,
             misfit,
             amid,
+            number(header, "joint_misfit", 0.0, LARGEST_VALUE) if "joint_misfit" in header else 0.0,
+            nearness if nearness is not None and nearness.size else None,
         )
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])
@@ -170,3 +201,11 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         estimator.samples_, estimator.training_summary = training_of(header)
         estimator.validation_ = validation_of(header)
     return estimator
+
+
+def _poses(header: dict[str, Any], name: str, first: Array) -> dict[str, Array]:
+    """Poses by name, of sessions or markers; the first alone where the file has none."""
+    held = header.get(name, {"": first.tolist()})
+    if not isinstance(held, dict) or not held:
+        raise TypeError(f"{name} is {shortened(repr(held))}, expected a pose for each name")
+    return {key: check_pose(numbers(held, key, (4, 4)), name) for key in held}

@@ -1,8 +1,11 @@
-"""A robot model that learns from measurements where its tool really is."""
+"""Robot model that learns from measurements where its tool really is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +16,32 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
-from crisp_ik_ros.estimators.identification.measurements import read_measurements
+from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.registration import register, usual_payload
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.gravity import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.solvers.result import BLENDED, CORRECTED, LEARNED, NOMINAL, SOURCE, SUPPORT, Answers
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_MASS
+from crisp_ik_ros.solvers.result import (
+    BLENDED,
+    CORRECTED,
+    LEARNED,
+    NOMINAL,
+    SOURCE,
+    STATUS,
+    SUCCESS,
+    SUPPORT,
+    Answers,
+)
 from crisp_ik_ros.transforms import Array
 
 # Fewer samples say nothing of an arm.
@@ -62,7 +78,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     priors : Priors
         What is believed before there is data. The defaults serve all arms.
     harmonics : int
-        Periodic errors of up to so many periods a turn.
+        Periodic errors of up to so many periods a turn. More than 6 are learned where held-out samples ask for them.
     kernel : "auto" or "none"
         Whether there may be a kernel term.
     length_scales : sequence of float
@@ -71,6 +87,11 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         Nystrom centers of the kernel term, at most.
     gravity : (3,)
         Base frame [m/s^2].
+    position_noise, orientation_noise : float, optional
+        Standard deviations of the measuring device [m, rad], where the data does not say them. Without them all that
+        no parameter explains is taken for the arm's own, and is in the bound.
+    payload_center : (3,)
+        Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m].
     largest : int
         Of more samples, so many are drawn.
     null_space_weight, position_tolerance, orientation_tolerance, timeout, random_state
@@ -83,7 +104,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     geometric_robot_ : RobotModel
         With its frames corrected, and joints that do what they are told: what a URDF can say.
     frame_, tool_ : (4, 4)
-        The base in the measuring frame; what was measured, in the tip link's frame [m].
+        The base in the measuring frame; what was measured, in the tip link's frame [m]: of the first session.
+    frames_, tools_ : dict
+        The same of each session, by its name, and of each marker, as "session/marker". One entry "" where the data
+        names none.
+    payload_ : float
+        Mass that the robot carries [kg]: the data's usual one, until ``with_payload``.
     identified_ : tuple of Identified
         Each parameter with its standard deviation, and how much of it the data has told.
     noise_ : (float, float)
@@ -111,6 +137,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         length_scales: Sequence[float] = (1.0, 2.0, 4.0),
         centers: int = 200,
         gravity: ArrayLike = GRAVITY,
+        position_noise: float | None = None,
+        orientation_noise: float | None = None,
+        payload_center: ArrayLike = (0.0, 0.0, 0.0),
         largest: int = 5000,
         null_space_weight: float = 0.03,
         position_tolerance: float = 1e-6,
@@ -131,6 +160,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         self.length_scales = length_scales
         self.centers = centers
         self.gravity = gravity
+        self.position_noise = position_noise
+        self.orientation_noise = orientation_noise
+        self.payload_center = payload_center
         self.largest = largest
         self.null_space_weight = null_space_weight
         self.position_tolerance = position_tolerance
@@ -169,15 +201,21 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         if len(dataset) > self.largest:
             rows = np.sort(np.random.default_rng(self.random_state).choice(rows, self.largest, replace=False))
             dataset = dataset.subset(rows)
-        data = read_measurements(self.robot, dataset, priors)
-        layout = Layout(self.robot, self.harmonics, self.robot.bodies(self.gravity))
+        # Of several markers no more than one can be the tip link.
+        unknown = self.frame == "unknown", self.tool == "unknown" or len(dataset.marker_names) > 1
+        data = read_measurements(self.robot, dataset, priors, unknown, (self.position_noise, self.orientation_noise))
+        bodies = self.robot.bodies(self.gravity)
+        layout = Layout(self.robot, self.harmonics, bodies, payload_center=tuple(map(float, self.payload_center)))
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
-        unknown = self.frame == "unknown", self.tool == "unknown"
         learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
         fit, validation = learnt.fit, learnt.validation
         # Only now, that nothing can fail, does the estimator change.
-        self._take_parameters(fit.layout, fit.parameters, fit.frame, fit.tool)
-        self._uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
+        self.payload_ = 0.0 if data.payloads is None else usual_payload(data.payloads)
+        self._take_parameters(fit.layout, fit.parameters, first_pose(fit.frame), first_pose(fit.tool))
+        self.frames_ = dict(zip(data.frame_names, fit.frame.reshape(-1, 4, 4), strict=True))
+        self.tools_ = dict(zip(data.tool_names, fit.tool.reshape(-1, 4, 4), strict=True))
+        uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
+        self._uncertainty = replace(uncertainty, layout=fit.layout.with_payload(self.payload_))
         self.outliers_ = rows[fit.weights < OUTLIER]
         self.noise_ = tuple((fit.factors * np.median(data.noise, axis=0)).tolist())
         self.evidence_ = learnt.evidence
@@ -187,7 +225,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         self.held_out_, self.rows_ = validation, rows
         self.samples_ = len(dataset)
         self.training_summary: dict[str, object] = {}
-        self.warnings_ = warnings_of(fit, data, self.validation_, self.outliers_)
+        self.warnings_ = (
+            *self.robot.mass_warnings(), *warnings_of(fit, data, priors, self.validation_, self.outliers_)
+        )  # fmt: skip
         return self
 
     def predicted_error(self, configurations: ArrayLike) -> Array:
@@ -213,10 +253,93 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         q = self.robot.check_configuration(configurations)
         return self._fitted().supports(q.reshape(-1, self.dof))[:, 0].reshape(q.shape[:-1])
 
-    def measured_poses(self, configurations: ArrayLike) -> Array:
-        """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m]."""
+    def measured_poses(
+        self,
+        configurations: ArrayLike,
+        session: str | None = None,
+        marker: str | None = None,
+        payloads: ArrayLike | None = None,
+    ) -> Array:
+        """Poses (..., 4, 4) that the measuring device would show, in its own frame and of its own marker [m].
+
+        Parameters
+        ----------
+        configurations : (..., J)
+        session, marker : str, optional
+            As the data named them. Default: the first.
+        payloads : (...), optional
+            What the tip carries at each configuration [kg]. Default: ``payload_``.
+
+        Raises
+        ------
+        InvalidInputError
+            When there was no such session or marker, or a payload is below 0.
+        NotFittedError
+            Before ``fit``.
+        """
         self._fitted()
-        return self.frame_ @ self.robot_.forward_kinematics(configurations) @ self.tool_
+        frame, tool = self._mounting(session, marker)
+        if payloads is None:
+            return frame @ self.robot_.forward_kinematics(configurations) @ tool
+        q = self.robot.check_configuration(configurations)
+        masses = np.broadcast_to(check_payloads(payloads), q.shape[:-1]).ravel()
+        rows, poses = q.reshape(-1, self.dof), np.empty((masses.size, 4, 4))
+        for chosen, loaded in self._layout.by_payload(masses, len(rows)):
+            poses[chosen] = loaded.robot_with(self._parameters).forward_kinematics(rows[chosen])
+        return frame @ poses.reshape(*q.shape[:-1], 4, 4) @ tool
+
+    def _mounting(self, session: str | None, marker: str | None) -> tuple[Array, Array]:
+        """Measuring frame and tool (4, 4) of a session and a marker, as the data named them."""
+        frame, tool = self.frame_, self.tool_
+        if session is not None and len(self.frames_) > 1:
+            frame = _named(self.frames_, session, "session")
+        name = "/".join(filter(None, (session, marker)))
+        if name and len(self.tools_) > 1:
+            # A session that was measured at one marker only needs no marker's name.
+            matching = [key for key in self.tools_ if key == name or key.split("/")[0] == name]
+            tool = _named(self.tools_, matching[0] if len(matching) == 1 else name, "marker")
+        return frame, tool
+
+    def with_payload(self, mass: float) -> LearnedKinematics:
+        """Return this model of the robot when its tip carries a mass [kg], centred at ``payload_center``.
+
+        Raises
+        ------
+        InvalidInputError
+            When it is below 0, or more than an arm can carry.
+        NotFittedError
+            Before ``fit``.
+        """
+        uncertainty = self._fitted()
+        model = copy(self)
+        model.payload_ = float(check_payloads(mass))
+        model._take_parameters(self._layout, self._parameters, self.frame_, self.tool_)
+        model._uncertainty = replace(uncertainty, layout=self._layout.with_payload(model.payload_))
+        return model
+
+    def register(self, dataset: Dataset) -> LearnedKinematics:
+        """Return this model with measuring frame and tool found anew, from a few samples; the arm stays as it is.
+
+        For a device that was set up again, or a tool that was mounted again. Only what the constructor says is unknown
+        is found; 3 full poses or 5 positions suffice, 10 are better.
+
+        Raises
+        ------
+        DatasetError
+            When the samples are too few, or do not tell it.
+        InvalidInputError
+            When frame and tool are both known.
+        """
+        uncertainty = self._fitted()
+        if (self.frame, self.tool) == ("known", "known"):
+            raise InvalidInputError("model", "one whose frame and tool are known", "frame or tool 'unknown'")
+        frame, tool = register(self._layout, self._parameters, dataset, (self.frame, self.tool), self.payload_)
+        model = copy(self)
+        model.frames_, model.tools_, model.frame_, model.tool_ = {"": frame}, {"": tool}, frame, tool
+        model._uncertainty = replace(
+            uncertainty, frame=frame, tool=tool, measuring=np.zeros_like(uncertainty.measuring)
+        )
+        return model
 
     def tip_poses(self, measured: ArrayLike) -> Array:
         """Targets (..., 4, 4) for ``solve`` of poses that the measuring device would show."""
@@ -245,11 +368,28 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             for row, (support, coverage, spread) in zip(answers.rows, known.supports(answers.rows), strict=True):
                 near = coverage >= NEAR and spread <= FAR * known.amid
                 row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, near)
+            self._answer_nominally(answers.rows, arguments[0])
         return answers
 
+    def _answer_nominally(self, rows: Array, poses: Array) -> None:
+        """Give poses (n, 4, 4) of whose answers the data says nothing the answer of the URDF, which is what is known."""
+        for row, pose in zip(rows, poses, strict=True):
+            if row[self.dof + SOURCE] == NOMINAL and row[self.dof + STATUS] == SUCCESS:
+                found = self._nominal.solve(pose, row[: self.dof])
+                if found.success:
+                    row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
+
+    @cached_property
+    def _nominal(self) -> ModelBasedIK:
+        return ModelBasedIK(
+            self.robot, self.null_space_weight, self.position_tolerance, self.orientation_tolerance, self.timeout,
+            self.random_state,
+        )  # fmt: skip
+
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
-        """Become the robot that has these parameters (P,)."""
-        self.robot_ = layout.robot_with(parameters)
+        """Become the robot that has these parameters (P,) and carries ``payload_``."""
+        self._layout, self._parameters = layout, parameters
+        self.robot_ = layout.with_payload(self.payload_).robot_with(parameters)
         self.geometric_robot_ = layout.geometric_robot(parameters)
         self.frame_, self.tool_ = frame, tool
         robot = self.robot_
@@ -276,12 +416,32 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             raise InvalidInputError("length_scales", "none", "at least one")
         for scale in self.length_scales:
             check_positive(length_scales=scale)
+        check_positive(
+            optional=True, position_noise=self.position_noise, orientation_noise=self.orientation_noise
+        )  # fmt: skip
+        center = np.asarray(self.payload_center, dtype=float)
+        if center.shape != (3,) or not (np.abs(center) <= LARGEST_LENGTH).all():
+            raise InvalidInputError("payload_center", self.payload_center, "three numbers [m]")
         gravity = np.asarray(self.gravity, dtype=float)
         if gravity.shape != (3,) or not (np.abs(gravity) <= STRONGEST_GRAVITY).all():
             raise InvalidInputError("gravity", self.gravity, f"three numbers up to {STRONGEST_GRAVITY:g} [m/s^2]")
         priors = Priors() if self.priors is None else self.priors
         priors.check()
         return priors
+
+
+def check_payloads(masses: ArrayLike) -> Array:
+    """Payloads [kg] as an array; InvalidInputError where one is below 0 or more than any arm carries."""
+    array = np.asarray(masses, dtype=float)
+    if not ((array >= 0.0) & (array <= LARGEST_MASS)).all():
+        raise InvalidInputError("payload", masses, f"0 to {LARGEST_MASS:g} kg")
+    return array
+
+
+def _named(poses: dict[str, Array], name: str, what: str) -> Array:
+    if name not in poses:
+        raise InvalidInputError(what, repr(name), " or ".join(map(repr, poses)))
+    return poses[name]
 
 
 def _source(support: float, near: bool) -> int:

@@ -209,10 +209,28 @@ class RobotModel:
         movable = [joint for joint in self.joints if joint.movable]
         aligned = [rotation_z_to(joint.axis).T @ c for joint, c in zip(movable, self.mass_centers, strict=True)]
         masses, centers = self.masses, np.array(aligned)
+        halfway = 0.5 * chain.translations[1:]
         if not masses.any():
-            masses, centers = np.full(self.dof, UNKNOWN_MASS), 0.5 * chain.translations[1:]
+            masses, centers = np.full(self.dof, UNKNOWN_MASS), halfway
+        wrong = self._incredible_masses()
+        centers[wrong] = halfway[wrong]
         return Bodies(
             chain.rotations, chain.translations, chain.prismatic, masses.copy(), centers, np.array(gravity, dtype=float)
+        )
+
+    def _incredible_masses(self) -> np.ndarray:
+        """Joints (J,) that carry a mass whose centre is farther off than the arm reaches."""
+        return np.asarray(np.linalg.norm(self.mass_centers, axis=1) > max(self.reach, 1.0))
+
+    def mass_warnings(self) -> tuple[str, ...]:
+        """Sentences on masses of the URDF that cannot be, and by which gravity would bend the arm."""
+        return tuple(
+            f"{name} carries {mass:.3g} kg at {np.linalg.norm(center):.3g} m from it, in an arm that reaches "
+            f"{self.reach:.3g} m: check <inertial> in the URDF. It is taken to be halfway to the next joint."
+            for name, mass, center, wrong in zip(
+                self.joint_names, self.masses, self.mass_centers, self._incredible_masses(), strict=True
+            )
+            if wrong
         )
 
     def forward_kinematics(self, q: ArrayLike) -> Array:

@@ -78,8 +78,10 @@ def held_out(model: LearnedKinematics, dataset: Dataset) -> HeldOut:
         raise NotFittedError("a model from a file has no residuals; a report is made where the model is fitted")
     found = model.held_out_
     uncertainty, rows = model._uncertainty, model.rows_
-    noise = uncertainty.misfit**2 + _noise(model, dataset)[rows] ** 2
-    covariances = uncertainty.factor**2 * found.covariances + noise[:, None, None] * np.eye(3)
+    turn = model.frame_[:3, :3]
+    own = turn @ uncertainty.unexplained(model.robot.wrapped(dataset.configurations[rows])) @ turn.T
+    noise = _noise(model, dataset)[rows, None, None] ** 2 * np.eye(3)
+    covariances = uncertainty.factor**2 * found.covariances + own + noise
     known = np.isfinite(covariances).all(axis=(1, 2))
     bounds = np.full(len(rows), np.nan)
     bounds[known] = error_bounds(covariances[known])
@@ -96,11 +98,11 @@ def held_out(model: LearnedKinematics, dataset: Dataset) -> HeldOut:
 
 
 def _noise(model: LearnedKinematics, dataset: Dataset) -> Array:
-    """Standard deviation of each measured position [m]; what the data does not say is the model's."""
+    """Standard deviation of the device's positions [m]; where it is not known, the model takes all for the arm's."""
+    known = 0.0 if model.position_noise is None else model.position_noise
     if dataset.noise is None:
-        return np.full(len(dataset), model.noise_[0])
-    said = dataset.noise[:, 0]
-    return np.where(np.isfinite(said), said, model.noise_[0])
+        return np.full(len(dataset), known)
+    return np.where(np.isfinite(dataset.noise[:, 0]), dataset.noise[:, 0], known)
 
 
 def verdict(model: LearnedKinematics, found: HeldOut) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Where an unknown measuring frame and tool roughly are: the start of the identification."""
+"""Alignment of an unknown measuring frame and tool with the nominal robot: the start of the identification."""
 
 from __future__ import annotations
 
@@ -13,6 +13,34 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 ROUNDS = 200
 # Pairs of samples whose relative rotations are compared.
 PAIRS = 4000
+
+
+def align_sessions(
+    data: Measurements, poses: Array, unknown_frame: bool, unknown_tool: bool, random_state: int
+) -> tuple[Array, Array]:
+    """As ``align``, for each session and each of its markers: poses (4, 4), or (k, 4, 4) where there are several."""
+    if data.frame_of is None and data.tool_of is None:
+        return align(data, poses, unknown_frame, unknown_tool, random_state)
+    frames, tools = np.tile(np.eye(4), (2, len(data), 1, 1))
+    session = np.zeros(len(data), dtype=int) if data.frame_of is None else data.frame_of
+    marker = np.zeros(len(data), dtype=int) if data.tool_of is None else data.tool_of
+    for number in np.unique(session):
+        own = session == number
+        # The marker that was seen most often in it shows where its frame is, and the others where they are.
+        seen, times = np.unique(marker[own], return_counts=True)
+        first = own & (marker == seen[np.argmax(times)])
+        frame, _ = align(data.subset(first), poses[first], unknown_frame, unknown_tool, random_state)
+        frames[own] = frame
+        for name in seen:
+            rows = own & (marker == name)
+            tools[rows] = align(data.subset(rows), frame @ poses[rows], False, unknown_tool, random_state)[1]
+    found = []
+    for each, which, unknown in ((frames, data.frame_of, unknown_frame), (tools, data.tool_of, unknown_tool)):
+        if which is None:
+            found.append(each[0] if unknown else np.eye(4))
+        else:
+            found.append(np.array([each[np.flatnonzero(which == k)[0]] for k in range(which.max() + 1)]))
+    return found[0], found[1]
 
 
 def align(

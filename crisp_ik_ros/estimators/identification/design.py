@@ -22,16 +22,23 @@ class Joints:
         What scale and harmonics move each joint by [rad or m].
     moments : (n, J, 3)
         What compliances turn its frame by [Nm, or N along a prismatic joint].
+    approaches : (n, J)
+        Direction of approach that backlash moves it by.
     rows : (n, m)
         The same for the kernel term, but for the unit of a joint.
     """
 
-    def __init__(self, layout: Layout, configurations: Array):
+    def __init__(
+        self, layout: Layout, configurations: Array, payloads: Array | None = None, approaches: Array | None = None
+    ):
         units = layout.units[:, None]
         scale = (configurations - layout.middles)[:, :, None]
         periodic = all_periodic_terms(layout.rates, configurations, layout.harmonics) * units
         self.terms = np.concatenate([scale, periodic], axis=2)
-        self.moments = all_gravity_moments(layout.bodies, configurations)
+        self.moments = np.empty((*configurations.shape, 3))
+        for chosen, loaded in layout.by_payload(payloads, len(configurations)):
+            self.moments[chosen] = all_gravity_moments(loaded.bodies, configurations[chosen])
+        self.approaches = np.zeros_like(configurations) if approaches is None else approaches
         self.rows = np.zeros((len(configurations), 0))
         if layout.kernel is not None:
             self.rows = kernel_rows(layout.corrections(np.zeros(layout.size)), configurations) @ layout.kernel.basis
@@ -50,9 +57,21 @@ class Design:
         The same with the joints' actual motion, times the joint's unit: with ``Joints.rows`` what the kernel term does.
     """
 
-    def __init__(self, layout: Layout, parameters: Array, configurations: Array, joints: Joints, robot: RobotModel):
+    def __init__(
+        self,
+        layout: Layout,
+        parameters: Array,
+        configurations: Array,
+        joints: Joints,
+        robot: RobotModel | None = None,
+        payloads: Array | None = None,
+    ):
+        robot = layout.robot_with(parameters) if robot is None else robot
         unturned = np.ascontiguousarray(layout.turns(parameters).transpose(0, 2, 1))
-        moved = motions(robot.chain.corrections, configurations)
+        moved = np.empty((*configurations.shape, 3))
+        for chosen, loaded in layout.by_payload(payloads, len(configurations)):
+            corrections = robot.chain.corrections._replace(bodies=loaded.bodies)
+            moved[chosen] = motions(corrections, configurations[chosen])
         self.poses, frames, jacobian, tilted = _all_frame_rows(robot.chain, unturned, moved)
         count = len(configurations)
         self.rows = np.empty((count, 6, layout.parametric))
@@ -63,6 +82,8 @@ class Design:
         self.rows[:, :, where["harmonics"]] = (jacobian[:, :, :, None] * terms[:, None, :, 1:]).reshape(count, 6, -1)
         bending = np.concatenate([tilted, jacobian[:, :, :, None]], axis=3)
         self.rows[:, :, where["compliance"]] = (bending * joints.moments[:, None]).reshape(count, 6, -1)
+        if layout.backlash:
+            self.rows[:, :, where["backlash"]] = jacobian * (layout.units * joints.approaches)[:, None]
         self.motions = jacobian * layout.units
 
     def displacements(self, joints: Joints, layout: Layout, parameters: Array) -> Array:

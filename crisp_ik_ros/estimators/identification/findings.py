@@ -1,4 +1,4 @@
-"""What was identified, in a form for people: each parameter with its uncertainty, and what is wrong with the data."""
+"""Findings of an identification for people: each parameter with its uncertainty, and what is wrong with the data."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import SAME_POINT
 from crisp_ik_ros.estimators.identification.identification import Fit
 from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.transforms import Array
 
 # A parameter of which the data has told less than this is the prior's.
 TOLD = 0.1
+# Share of a joint's range below which its data is narrow.
+NARROW = 0.2
+# A parameter is far beyond expectation at so many standard deviations before there was data.
+FAR = 12.0
 # Share of outliers that is worth a warning.
 MANY_OUTLIERS = 0.03
 # Errors that nobody can measure [m].
@@ -65,8 +70,23 @@ def describe(names: list[tuple[str, str]], values: Array, deviations: Array, pri
     )
 
 
-def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outliers: np.ndarray) -> tuple[str, ...]:
-    """What a user should know before trusting a fit, in sentences."""
+def priors_of(fit: Fit, priors: Priors) -> dict[str, float]:
+    """Standard deviation before there is data of each parameter, by name."""
+    names = [name for name, _ in fit.layout.names()]
+    return dict(zip(names, fit.layout.prior_scales(priors).tolist(), strict=False))
+
+
+def _data_ranges(fit: Fit, data: Measurements) -> list[tuple[str, float]]:
+    """Each joint's name, and the share of its range that the data spans."""
+    robot = fit.layout.robot
+    spans = np.where(robot.continuous, 2.0 * np.pi, np.maximum(robot.upper - robot.lower, 1e-9))
+    return list(zip(robot.joint_names, np.ptp(data.configurations, axis=0) / spans, strict=True))
+
+
+def warnings_of(
+    fit: Fit, data: Measurements, priors: Priors, validation: dict[str, Any], outliers: np.ndarray
+) -> tuple[str, ...]:
+    """Sentences that a user should read before trusting a fit."""
     found = []
     learned, nominal = validation.get("position_median"), validation.get("nominal_position_median")
     if learned is None or nominal is None:
@@ -85,6 +105,14 @@ def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outlie
                 f"Held-out samples are still off by {1e3 * learned:.3g} mm: the data or the URDF is another arm's, or "
                 "columns are swapped, or units are wrong. See: crisp-ik inspect."
             )
+    far = [one for one in findings(fit) if abs(one.value) > FAR * priors_of(fit, priors)[one.name]]
+    if far:
+        named = ", ".join(f"{one.name} {one.value:.3g} {one.unit}" for one in far[:3])
+        found.append(
+            f"{len(far)} parameter{'s are' if len(far) > 1 else ' is'} far beyond what an arm's can be expected to be: "
+            f"{named}{', ...' if len(far) > 3 else ''}. The data may not tell it from others, or the URDF is another "
+            "arm's: trust the model only where joints were measured."
+        )
     if len(outliers) > MANY_OUTLIERS * len(data):
         found.append(
             f"{len(outliers)} of {len(data)} samples fit nothing else and hardly count; the first is row {outliers[0]}."
@@ -94,6 +122,12 @@ def warnings_of(fit: Fit, data: Measurements, validation: dict[str, Any], outlie
         found.append(
             "All that is known is that points were the same: the size of the arm cannot be told from that. Give a "
             "known distance between two of the points."
+        )
+    small = [name for name, size in _data_ranges(fit, data) if size < NARROW]
+    if small:
+        found.append(
+            f"{', '.join(small)} moved through less than {NARROW:g} of {'their' if len(small) > 1 else 'its'} range: "
+            "beyond what was measured the bound grows, and the URDF decides."
         )
     unique = len(np.unique(np.round(data.configurations, 9), axis=0))
     if unique < len(data):

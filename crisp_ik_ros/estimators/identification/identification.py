@@ -14,12 +14,13 @@ from crisp_ik_ros.estimators.identification.design import Design, Joints
 from crisp_ik_ros.estimators.identification.measurements import (
     TAIL,
     Measurements,
+    at_rows,
     centred,
     residuals,
     robust_weights,
     squared_errors,
 )
-from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, NormalEquations, normal_equations
+from crisp_ik_ros.estimators.identification.normal_equations import NormalEquations, normal_equations, nuisance_columns
 from crisp_ik_ros.estimators.identification.parameters import Group, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.transforms import Array, rotation_exponential
@@ -53,8 +54,9 @@ class Fit:
     parameters : (P,)
     scales : (P,)
         Standard deviations of the priors.
-    frame, tool : (4, 4)
-        The base in the measuring frame; what is measured, in the tip's frame.
+    frame, tool : (4, 4) or (k, 4, 4)
+        The base in the measuring frame, or in that of each session; what is measured, in the tip's frame, or each
+        marker of each session.
     factors : (2,)
         Of the noise, position and orientation.
     weights : (n,)
@@ -110,7 +112,7 @@ class Fit:
 def start(layout: Layout, priors: Priors, data: Measurements, frame: Array, tool: Array, nuisance: Array) -> Fit:
     """Return the nominal robot, with the noise that its errors look like."""
     parameters = np.zeros(layout.size)
-    poses = layout.robot_with(parameters).forward_kinematics(data.configurations)
+    poses = predicted_poses(layout, parameters, data)
     position, orientation = residuals(data, poses, frame, tool)
     weights = np.ones(len(data))
     position = centred(data, position, weights)
@@ -126,14 +128,23 @@ def start(layout: Layout, priors: Priors, data: Measurements, frame: Array, tool
 
 
 def nuisance_scales(data: Measurements, unknown_frame: bool, unknown_tool: bool) -> Array:
-    """Standard deviations (12,) of measuring frame and tool."""
-    scales = np.full(NUISANCES, KNOWN)
-    if unknown_frame:
-        scales[0:3], scales[3:6] = UNKNOWN
-    if unknown_tool:
-        scales[6:9] = UNKNOWN[0]
-        scales[9:12] = UNKNOWN[1] if (data.kinds == POSE).any() else KNOWN
+    """Standard deviations (12 or more,) of measuring frames and tools."""
+    frames, tools = nuisance_columns(len(data.frame_names), len(data.tool_names))
+    scales = np.full(6 * (len(frames) + len(tools)), KNOWN)
+    for place in frames if unknown_frame else ():
+        scales[place] = np.repeat(UNKNOWN, 3)
+    for k, place in enumerate(tools if unknown_tool else ()):
+        own = data.kinds == POSE if data.tool_of is None else (data.kinds == POSE) & (data.tool_of == k)
+        scales[place] = np.repeat([UNKNOWN[0], UNKNOWN[1] if own.any() else KNOWN], 3)
     return scales
+
+
+def predicted_poses(layout: Layout, parameters: Array, data: Measurements) -> Array:
+    """Tip poses (n, 4, 4) at the configurations of measurements, each with its payload, base frame [m]."""
+    found = np.empty((len(data), 4, 4))
+    for rows, loaded in layout.by_payload(data.payloads, len(data)):
+        found[rows] = loaded.robot_with(parameters).forward_kinematics(data.configurations[rows])
+    return found
 
 
 def identify(
@@ -152,11 +163,11 @@ def identify(
         When the data and priors give no solution.
     """
     layout = fit.layout
-    joints = Joints(layout, data.configurations)
+    joints = joints_of(fit, data)
     for iteration in range(1, limit + 1):
         equations, fit = linearise(fit, data, joints)
         fit = replace(fit, equations=equations)
-        here, changed = np.concatenate([fit.parameters, np.zeros(NUISANCES)]), 0.0
+        here, changed = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))]), 0.0
         target, inverse = solution(fit, here)
         for _ in range(updates if priors.adapt else 0):
             fit, change = adapt(fit, data, priors, target, here, inverse)
@@ -190,8 +201,7 @@ def solution(fit: Fit, here: Array) -> tuple[Array, Array]:
 
 def linearise(fit: Fit, data: Measurements, joints: Joints) -> tuple[NormalEquations, Fit]:
     """Normal equations at the parameters of a fit, and the fit with its residuals, weights and precision."""
-    robot = fit.layout.robot_with(fit.parameters)
-    design = Design(fit.layout, fit.parameters, data.configurations, joints, robot)
+    design = Design(fit.layout, fit.parameters, data.configurations, joints, payloads=data.payloads)
     position, orientation = residuals(data, design.poses, fit.frame, fit.tool)
     precision = _precision(fit, data, design)
     weights, middle = robust_weights(data, position, orientation, fit.factors, fit.weights, precision)
@@ -201,17 +211,22 @@ def linearise(fit: Fit, data: Measurements, joints: Joints) -> tuple[NormalEquat
     return equations, replace(fit, weights=weights, position=middle, orientation=orientation, precision=precision)
 
 
-def joint_motions(fit: Fit, design: Design) -> Array:
-    """Motion (n, 3, J) of the measured point with each joint, over the joint's unit, in the measuring frame [m/rad]."""
-    lever = design.poses[:, :3, :3] @ fit.tool[:3, 3]
-    moved = design.motions[:, :3] + np.cross(design.motions[:, 3:], lever[:, :, None], axis=1)
-    return np.asarray(fit.frame[:3, :3] @ moved)
+def joints_of(fit: Fit, data: Measurements) -> Joints:
+    """Effects of the parameters of the joints at the configurations of measurements."""
+    return Joints(fit.layout, data.configurations, data.payloads, data.approaches)
+
+
+def joint_motions(fit: Fit, data: Measurements, design: Design) -> Array:
+    """Motion (n, 3, J) of the measured point with each joint, in the joint's units and the measuring frame [m/rad]."""
+    lever = design.poses[:, :3, :3] @ at_rows(fit.tool, data.tool_of)[..., :3, 3, None]
+    moved = design.motions[:, :3] + np.cross(design.motions[:, 3:], lever, axis=1)
+    return np.asarray(at_rows(fit.frame, data.frame_of)[..., :3, :3] @ moved)
 
 
 def _precision(fit: Fit, data: Measurements, design: Design) -> Array | None:
     if fit.joint_noise == 0.0 and fit.excess == 0.0:
         return None
-    moved = fit.joint_noise * joint_motions(fit, design)
+    moved = fit.joint_noise * joint_motions(fit, data, design)
     covariance = (data.noise[:, 0] ** 2 + fit.excess**2)[:, None, None] * np.eye(3) + moved @ moved.transpose(0, 2, 1)
     return np.linalg.inv(covariance)
 
@@ -230,17 +245,21 @@ def _advance(fit: Fit, data: Measurements, step: Array) -> tuple[Fit, float]:
 def moved(fit: Fit, step: Array) -> Fit:
     """Return the fit with its parameters, frame and tool moved by a step (C,)."""
     change = step[fit.layout.size :]
-    turn = rotation_exponential(change[3:6])
     frame, tool = fit.frame.copy(), fit.tool.copy()
-    frame[:3, :3], frame[:3, 3] = turn @ frame[:3, :3], frame[:3, 3] + change[:3]
-    tool[:3, 3] = tool[:3, 3] + change[6:9]
-    tool[:3, :3] = rotation_exponential(change[9:12]) @ tool[:3, :3]
+    frames, tools = frame.reshape(-1, 4, 4), tool.reshape(-1, 4, 4)
+    columns = nuisance_columns(len(frames), len(tools))
+    for pose, place in zip(frames, columns[0], strict=True):
+        pose[:3, :3] = rotation_exponential(change[place][3:]) @ pose[:3, :3]
+        pose[:3, 3] += change[place][:3]
+    for pose, place in zip(tools, columns[1], strict=True):
+        pose[:3, 3] += change[place][:3]
+        pose[:3, :3] = rotation_exponential(change[place][3:]) @ pose[:3, :3]
     return replace(fit, parameters=fit.parameters + step[: fit.layout.size], frame=frame, tool=tool)
 
 
 def _cost(fit: Fit, data: Measurements) -> float:
     """Negative logarithm of the posterior density, but for constants."""
-    poses = fit.layout.robot_with(fit.parameters).forward_kinematics(data.configurations)
+    poses = predicted_poses(fit.layout, fit.parameters, data)
     position, orientation = residuals(data, poses, fit.frame, fit.tool)
     middle = centred(data, position, fit.weights, fit.precision)
     squares, numbers = squared_errors(data, middle, orientation, fit.factors, fit.precision)

@@ -8,10 +8,8 @@ from dataclasses import replace
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
-from crisp_ik_ros.estimators.identification.design import Joints
-from crisp_ik_ros.estimators.identification.identification import Fit, identify, linearise
+from crisp_ik_ros.estimators.identification.identification import Fit, identify, joints_of, linearise
 from crisp_ik_ros.estimators.identification.measurements import Measurements
-from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import LARGEST_SCALES, Priors
 from crisp_ik_ros.transforms import Array
@@ -95,35 +93,43 @@ def choose_kernel(
     return identify(richer, data, priors, FINAL, updates=UPDATES), evidence
 
 
-def evidence_gain(fit: Fit, data: Measurements) -> float:
-    """Gain of log evidence by a kernel term of which nothing is known yet, at the likeliest scale of each joint.
+def evidence_gain(fit: Fit, data: Measurements, name: str = "kernel") -> float:
+    """Gain of log evidence by parameters of which nothing is known yet, at the likeliest scales.
 
-    All other parameters are free, and noise and their scales as they are: what the term explains of the residuals that
-    the others cannot.
+    All other parameters are free, and noise and their scales as they are: what these parameters explain of the
+    residuals that the others cannot.
+
+    Parameters
+    ----------
+    fit : Fit
+        With the parameters at zero.
+    data : Measurements
+    name : str
+        Of their slice in the layout: "kernel", with a scale for each joint, or "backlash", with one for all.
     """
     layout = fit.layout
-    equations, fit = linearise(fit, data, Joints(layout, data.configurations))
+    equations, fit = linearise(fit, data, joints_of(fit, data))
     hessian, gradient = equations.at(fit.factors)
     term = np.zeros(len(gradient), dtype=bool)
-    term[layout.parametric : layout.size] = True
+    term[layout.slices()[name]] = True
     others = hessian[np.ix_(~term, ~term)]
     others[np.diag_indices_from(others)] += fit.all_scales[~term] ** -2.0
-    pull = gradient[~term] - np.concatenate([fit.parameters, np.zeros(NUISANCES)])[~term] / fit.all_scales[~term] ** 2
+    values = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))])[~term]
+    pull = gradient[~term] - values / fit.all_scales[~term] ** 2
     across = hessian[np.ix_(~term, term)]
     solved = cho_solve(cho_factor(others, lower=True), np.column_stack([across, pull]))
     inner = hessian[np.ix_(term, term)] - across.T @ solved[:, :-1]
     own = gradient[term] - across.T @ solved[:, -1]
-    joints, scales = layout.dof, fit.all_scales[term].reshape(layout.dof, -1)
+    scales = fit.all_scales[term].reshape(layout.dof if name == "kernel" else 1, -1)
     for step in range(TRIAL + 1):
         flat = scales.ravel()
-        precision = flat[:, None] * inner * flat + np.eye(len(flat))
-        root = cholesky(precision, lower=True)
+        root = cholesky(flat[:, None] * inner * flat + np.eye(len(flat)), lower=True)
         half = solve_triangular(root, flat * own, lower=True)
         if step == TRIAL:
             break
         inverse = solve_triangular(root, np.eye(len(root)), lower=True)
-        values = (flat * (inverse.T @ half)).reshape(joints, -1)
-        counts = (1.0 - (inverse**2).sum(axis=0)).reshape(joints, -1).sum(axis=1)
-        sizes = ((values**2).sum(axis=1) + PSEUDO * scales[:, 0] ** 2) / (np.maximum(counts, 0.0) + PSEUDO)
-        scales = np.tile(np.minimum(np.sqrt(sizes), LARGEST_SCALES["kernel"])[:, None], (1, scales.shape[1]))
+        found = (flat * (inverse.T @ half)).reshape(scales.shape)
+        counts = (1.0 - (inverse**2).sum(axis=0)).reshape(scales.shape).sum(axis=1)
+        sizes = ((found**2).sum(axis=1) + PSEUDO * scales[:, 0] ** 2) / (np.maximum(counts, 0.0) + PSEUDO)
+        scales = np.tile(np.minimum(np.sqrt(sizes), LARGEST_SCALES[name])[:, None], (1, scales.shape[1]))
     return float(0.5 * half @ half - np.log(np.diag(root)).sum())

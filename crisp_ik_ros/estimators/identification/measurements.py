@@ -40,6 +40,14 @@ class Measurements:
         Standard deviation of position and orientation, to a factor that is fitted [m, rad].
     stated : bool
         Whether the noise is the data's, and not the priors'.
+    frame_of, tool_of : (n,), optional
+        Number of the measuring frame and of the marker that each sample was measured in and of. Default: one for all.
+    frame_names, tool_names : tuple of str
+        Sessions, and sessions with their markers.
+    payloads : (n,), optional
+        Mass at the tip [kg].
+    approaches : (n, J), optional
+        Direction from which each joint came to rest: -1, 1, or 0 where that is not known.
     """
 
     configurations: Array
@@ -53,6 +61,12 @@ class Measurements:
     tolerances: Array
     noise: Array
     stated: bool
+    frame_of: np.ndarray | None = None
+    tool_of: np.ndarray | None = None
+    frame_names: tuple[str, ...] = ("",)
+    tool_names: tuple[str, ...] = ("",)
+    payloads: Array | None = None
+    approaches: Array | None = None
 
     def __len__(self) -> int:
         return len(self.configurations)
@@ -64,11 +78,38 @@ class Measurements:
         return Measurements(
             self.configurations[keep], self.kinds[keep], self.positions[keep], self.rotations[keep], self.groups[keep],
             self.names, self.pairs[both], self.lengths[both], self.tolerances[both], self.noise[keep], self.stated,
+            *(None if one is None else one[keep] for one in (self.frame_of, self.tool_of)), self.frame_names,
+            self.tool_names, *(None if one is None else one[keep] for one in (self.payloads, self.approaches)),
         )  # fmt: skip
 
 
-def read_measurements(robot: RobotModel, dataset: Dataset, priors: Priors) -> Measurements:
+def at_rows(poses: Array, which: np.ndarray | None) -> Array:
+    """Pose of each sample (n, 4, 4) among poses (k, 4, 4); one pose (4, 4) where it is the same for all."""
+    if which is not None:
+        return poses[which] if poses.ndim == 3 else poses
+    return poses if poses.ndim == 2 else poses[0]
+
+
+def first_pose(poses: Array) -> Array:
+    """The first of poses (k, 4, 4), or the only one (4, 4)."""
+    return poses if poses.ndim == 2 else poses[0]
+
+
+def read_measurements(
+    robot: RobotModel,
+    dataset: Dataset,
+    priors: Priors,
+    unknown: tuple[bool, bool] = (False, False),
+    noise: tuple[float | None, float | None] = (None, None),
+) -> Measurements:
     """Samples of a dataset as the identification takes them.
+
+    Parameters
+    ----------
+    unknown : (bool, bool)
+        Whether measuring frame and tool are: then each session has its own, and each of its markers.
+    noise : (float or None, float or None)
+        Standard deviations of the device's positions and orientations where the data does not say them [m, rad].
 
     Raises
     ------
@@ -90,19 +131,44 @@ def read_measurements(robot: RobotModel, dataset: Dataset, priors: Priors) -> Me
         )
     place = {name: i for i, name in enumerate(names)}
     known = [d for d in dataset.distances if d.first in place and d.second in place]
-    default = np.array([priors.position_noise, priors.orientation_noise])
-    noise = np.tile(default, (len(dataset), 1))
-    stated = False
+    known_noise = [priors.position_noise, priors.orientation_noise]
+    default = np.array([own or other for own, other in zip(noise, known_noise, strict=True)])
+    deviations, stated = np.tile(default, (len(dataset), 1)), noise[0] is not None
     if dataset.noise is not None:
         said = np.isfinite(dataset.noise) & (dataset.noise > 0.0)
-        noise[said] = dataset.noise[said]
-        stated = bool(said[:, 0].all())
+        deviations[said] = dataset.noise[said]
+        stated = stated or bool(said[:, 0].all())
+    payloads = None if dataset.payloads is None else np.nan_to_num(dataset.payloads)
+    approaches = dataset.approaches
+    if approaches is not None:
+        approaches = approaches[:, [dataset.joint_names.index(name) for name in robot.joint_names]]
     return Measurements(
         configurations, kinds, np.ascontiguousarray(dataset.poses[:, :3, 3]),
         np.ascontiguousarray(dataset.poses[:, :3, :3]), members, names,
         np.array([(place[d.first], place[d.second]) for d in known], dtype=int).reshape(-1, 2),
-        np.array([d.length for d in known]), np.array([d.sd for d in known]), noise, stated,
+        np.array([d.length for d in known]), np.array([d.sd for d in known]), deviations, stated,
+        *_mountings(dataset, *unknown), payloads, approaches,
     )  # fmt: skip
+
+
+def _mountings(
+    dataset: Dataset, unknown_frame: bool, unknown_tool: bool
+) -> tuple[np.ndarray | None, np.ndarray | None, tuple[str, ...], tuple[str, ...]]:
+    """Number of each sample's measuring frame and of its marker, None where there is one, and their names."""
+    count = len(dataset)
+    sessions = np.zeros(count, dtype=int) if dataset.sessions is None else np.asarray(dataset.sessions)
+    markers = np.zeros(count, dtype=int) if dataset.markers is None else np.asarray(dataset.markers)
+    session_names, marker_names = dataset.session_names or ("",), dataset.marker_names or ("",)
+    pairs, which = np.unique(np.column_stack([sessions, markers]), axis=0, return_inverse=True)
+    tool_names = tuple("/".join(filter(None, (session_names[s], marker_names[m]))) for s, m in pairs)
+    frames = unknown_frame and len(session_names) > 1
+    tools = unknown_tool and len(pairs) > 1
+    return (
+        sessions if frames else None,
+        which.ravel() if tools else None,
+        session_names if frames else ("",),
+        tool_names if tools else ("",),
+    )
 
 
 def residuals(data: Measurements, poses: Array, frame: Array, tool: Array) -> tuple[Array, Array]:
@@ -115,12 +181,12 @@ def residuals(data: Measurements, poses: Array, frame: Array, tool: Array) -> tu
     ----------
     poses : (n, 4, 4)
         Of the tip, base frame.
-    frame : (4, 4)
-        The base in the measuring frame.
-    tool : (4, 4)
+    frame : (4, 4) or (k, 4, 4)
+        The base in the measuring frame, or in each of them.
+    tool : (4, 4) or (k, 4, 4)
         What is measured, in the tip's frame.
     """
-    predicted = frame @ poses @ tool
+    predicted = at_rows(frame, data.frame_of) @ poses @ at_rows(tool, data.tool_of)
     position = -predicted[:, :3, 3]
     measured = data.kinds != SAME_POINT
     position[measured] += data.positions[measured]

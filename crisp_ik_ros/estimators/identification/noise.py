@@ -12,8 +12,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from crisp_ik_ros.datasets.dataset import SAME_POINT
-from crisp_ik_ros.estimators.identification.design import Design, Joints
-from crisp_ik_ros.estimators.identification.identification import Fit, joint_motions
+from crisp_ik_ros.estimators.identification.design import Design
+from crisp_ik_ros.estimators.identification.identification import Fit, joint_motions, joints_of
 from crisp_ik_ros.estimators.identification.measurements import Measurements
 from crisp_ik_ros.transforms import Array
 
@@ -32,9 +32,9 @@ def with_noise_shape(fit: Fit, data: Measurements) -> Fit:
     """
     if len(data) < FEWEST:
         return fit
-    joints = Joints(fit.layout, data.configurations)
-    robot = fit.layout.robot_with(fit.parameters)
-    moved = joint_motions(fit, Design(fit.layout, fit.parameters, data.configurations, joints, robot))
+    joints = joints_of(fit, data)
+    design = Design(fit.layout, fit.parameters, data.configurations, joints, payloads=data.payloads)
+    moved = joint_motions(fit, data, design)
     levers, axes = np.linalg.eigh(moved @ moved.transpose(0, 2, 1))
     # What the parameters have taken of the noise is in no residual.
     left = _share_left(fit, data)

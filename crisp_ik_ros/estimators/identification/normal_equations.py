@@ -12,12 +12,20 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
 from crisp_ik_ros.estimators.identification.design import Design, Joints
-from crisp_ik_ros.estimators.identification.measurements import Measurements, position_precision
+from crisp_ik_ros.estimators.identification.measurements import Measurements, at_rows, position_precision
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.transforms import Array, cross_matrices
 
-# Columns behind the robot's parameters: measuring frame, then tool; translation, then rotation.
+# Columns behind the robot's parameters: measuring frame, then tool; translation, then rotation. Of further sessions'
+# frames, and of further markers, there are 6 each behind these.
 NUISANCES = 12
+
+
+def nuisance_columns(frames: int, tools: int) -> tuple[list[slice], list[slice]]:
+    """Columns of each measuring frame and of each tool among the nuisances."""
+    places = [slice(0, 6), slice(6, NUISANCES)]
+    places += [slice(NUISANCES + 6 * k, NUISANCES + 6 * k + 6) for k in range(frames + tools - 2)]
+    return [places[0], *places[2 : frames + 1]], [places[1], *places[frames + 1 :]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +88,7 @@ def normal_equations(
     precision : (n, 3, 3), optional
         Inverse covariance of each position at a noise factor of 1 [1/m^2]. Default: the data's noise along every axis.
     """
-    columns = layout.size + NUISANCES
+    columns = layout.size + NUISANCES + 6 * (len(data.frame_names) + len(data.tool_names) - 2)
     hessians, gradients, squares = np.zeros((3, columns, columns)), np.zeros((3, columns)), np.zeros(3)
     linear, angular = measured_rows(data, layout, design, frame, tool)
     share = weights[:, None, None] * position_precision(data, precision)
@@ -95,15 +103,16 @@ def normal_equations(
 
 # Keeps rows without weight from having no Cholesky factor.
 _LEAST_SHARE = 1e-30
-# Rows (n, 3, parametric), (n, 3, J) of the joints' motion, (n, 3, 12) of frame and tool.
+# Rows (n, 3, parametric), (n, 3, J) of the joints' motion, (n, 3, 12 or more) of frames and tools.
 _Rows = tuple[Array, Array, Array]
 
 
 def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Array, tool: Array) -> tuple[_Rows, _Rows]:
     """How the measured point, and the measured orientation, move, in the measuring frame."""
-    turn = frame[:3, :3]
+    frame, tool = at_rows(frame, data.frame_of), at_rows(tool, data.tool_of)
+    turn = frame[..., :3, :3]
     rotations = turn @ design.poses[:, :3, :3]
-    lever = design.poses[:, :3, :3] @ tool[:3, 3]
+    lever = (design.poses[:, :3, :3] @ tool[..., :3, 3, None])[:, :, 0]
 
     def at_marker(rows: Array) -> tuple[Array, Array]:
         # The marker sits off the tip, and moves when that turns.
@@ -112,16 +121,21 @@ def measured_rows(data: Measurements, layout: Layout, design: Design, frame: Arr
 
     linear, angular = at_marker(design.rows)
     moving, turning = at_marker(design.motions)
+    frames, tools = nuisance_columns(len(data.frame_names), len(data.tool_names))
     count = len(data)
-    nuisance, turned = np.zeros((count, 3, NUISANCES)), np.zeros((count, 3, NUISANCES))
+    nuisance, turned = np.zeros((2, count, 3, 6 * (len(frames) + len(tools))))
     measured = data.kinds != SAME_POINT
     arm = (turn @ (design.poses[:, :3, 3] + lever)[:, :, None])[:, :, 0]
-    nuisance[measured, :, :3] = np.eye(3)
-    # Turned about the base.
-    nuisance[measured, :, 3:6] = -cross_matrices(arm[measured])
-    turned[measured, :, 3:6] = np.eye(3)
-    nuisance[:, :, 6:9] = rotations
-    turned[:, :, 9:12] = rotations
+    for k, place in enumerate(frames):
+        own = measured if data.frame_of is None else measured & (data.frame_of == k)
+        nuisance[own, :, place.start : place.start + 3] = np.eye(3)
+        # Turned about the base.
+        nuisance[own, :, place.start + 3 : place.stop] = -cross_matrices(arm[own])
+        turned[own, :, place.start + 3 : place.stop] = np.eye(3)
+    for k, place in enumerate(tools):
+        own = np.ones(count, dtype=bool) if data.tool_of is None else data.tool_of == k
+        nuisance[own, :, place.start : place.start + 3] = rotations[own]
+        turned[own, :, place.start + 3 : place.stop] = rotations[own]
     return (linear, moving, nuisance), (angular, turning, turned)
 
 
@@ -131,7 +145,7 @@ def _add(
     """Add to Hessian and gradient; return the sum of the squared residuals. ``share`` (n, 3, 3) weighs the rows."""
     plain, moving, nuisance = rows
     size, joints, centers = layout.size, layout.dof, layout.centers
-    ends = np.r_[0 : layout.parametric, size : size + NUISANCES]
+    ends = np.r_[0 : layout.parametric, size : size + nuisance.shape[2]]
     root = np.linalg.cholesky(share + _LEAST_SHARE * np.eye(3)).transpose(0, 2, 1)
     tall = root @ np.concatenate([plain, nuisance], axis=2)
     pulled = (root @ residual[:, :, None])[:, :, 0]

@@ -88,15 +88,21 @@ class Layout:
         The nominal robot.
     harmonics : int
         Periodic errors of 1 to so many periods a turn.
-    gravity : (3,)
-        Base frame [m/s^2].
+    bodies : Bodies
+        What gravity acts on.
     kernel : KernelTerm, optional
+    backlash : bool
+        Whether each joint rests a little before where it was sent, on the side that it came from.
+    payload_center : (3,)
+        Centre of mass of what the tip carries, in the tip's frame [m].
     """
 
     robot: RobotModel
     harmonics: int
     bodies: Bodies
     kernel: KernelTerm | None = None
+    backlash: bool = False
+    payload_center: tuple[float, ...] = (0.0, 0.0, 0.0)
 
     @property
     def dof(self) -> int:
@@ -132,7 +138,7 @@ class Layout:
     @property
     def parametric(self) -> int:
         """Number of parameters without those of the kernel term."""
-        return self.geometric + self.dof * (4 + 2 * self.harmonics)
+        return self.geometric + self.dof * (4 + 2 * self.harmonics + self.backlash)
 
     @property
     def centers(self) -> int:
@@ -145,13 +151,17 @@ class Layout:
         return self.parametric + self.dof * self.centers
 
     def slices(self) -> dict[str, slice]:
-        """Where the joints' parameters stand: scale (J,), harmonics (J, 2 H), compliance (J, 3), kernel (J, m)."""
+        """Where the joints' parameters stand.
+
+        scale (J,), harmonics (J, 2 H), compliance (J, 3), backlash (J,) or none, kernel (J, m).
+        """
         begin, joints = self.geometric, self.dof
         middle = begin + joints * (1 + 2 * self.harmonics)
         return {
             "scale": slice(begin, begin + joints),
             "harmonics": slice(begin + joints, middle),
             "compliance": slice(middle, middle + 3 * joints),
+            "backlash": slice(middle + 3 * joints, self.parametric),
             "kernel": slice(self.parametric, self.size),
         }
 
@@ -171,6 +181,8 @@ class Layout:
         bending = np.arange(where["compliance"].start, where["compliance"].stop).reshape(joints, 3)
         yield Group("compliance", "compliance", bending[:, 2].copy(), "rad/Nm")
         yield Group("bending", "compliance", bending[:, :2].ravel(), "rad/Nm")
+        if self.backlash:
+            yield Group("backlash", "backlash", np.arange(where["backlash"].start, where["backlash"].stop), "rad")
         if self.kernel is not None:
             terms = np.arange(where["kernel"].start, where["kernel"].stop).reshape(joints, self.centers)
             for j, name in enumerate(self.robot.joint_names):
@@ -202,7 +214,7 @@ class Layout:
         values = np.zeros(wider.size)
         old, new = self.slices(), wider.slices()
         values[: self.geometric] = parameters[: self.geometric]
-        for name in ("scale", "compliance", "kernel"):
+        for name in ("scale", "compliance", "backlash", "kernel"):
             values[new[name]] = parameters[old[name]]
         periodic = values[new["harmonics"]].reshape(self.dof, harmonics, 2)
         periodic[:, : self.harmonics] = parameters[old["harmonics"]].reshape(self.dof, self.harmonics, 2)
@@ -223,7 +235,28 @@ class Layout:
         for joint, unit in zip(joints, units, strict=True):
             found += [(f"{joint}: bending about {axis}", "rad/Nm") for axis in "xy"]
             found.append((f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N"))
+        if self.backlash:
+            found += [(f"{joint}: backlash", unit) for joint, unit in zip(joints, units, strict=True)]
         return found
+
+    def with_payload(self, mass: float) -> Layout:
+        """Return the layout of the robot whose tip carries a mass [kg]."""
+        if mass == 0.0:
+            return self
+        bodies = self.bodies
+        masses, centers = bodies.masses.copy(), bodies.centers.copy()
+        place = bodies.translations[-1] + bodies.rotations[-1] @ np.asarray(self.payload_center)
+        centers[-1] = (masses[-1] * centers[-1] + mass * place) / (masses[-1] + mass)
+        masses[-1] += mass
+        return replace(self, bodies=bodies._replace(masses=masses, centers=centers))
+
+    def by_payload(self, payloads: Array | None, count: int) -> Iterator[tuple[np.ndarray, Layout]]:
+        """Samples, of ``count``, with each payload (n,) [kg], and the layout of the robot that carries it."""
+        if payloads is None:
+            yield np.arange(count), self
+            return
+        for mass in np.unique(payloads):
+            yield np.flatnonzero(payloads == mass), self.with_payload(float(mass))
 
     def with_gravity_on(self, parameters: Array) -> Layout:
         """Return the layout whose masses sit on the frames that parameters (P,) correct: the better lever arms."""

@@ -17,6 +17,7 @@ LARGEST_SCALES = {
     "scale": 2e-3,
     "harmonic": 1e-2,
     "compliance": 1e-3,
+    "backlash": 5e-3,
     "kernel": 1e-2,
 }
 
@@ -45,6 +46,8 @@ class Priors:
         laser-tracked UR10, whose joints have errors of about this amplitude at 10 to 32 periods a turn.
     compliance : float
         Deflection of each joint under gravity [rad/Nm].
+    backlash : float
+        Half of each joint's play, where the data says from which side it came to rest [rad].
     kernel : float
         What else the joints do, as a smooth function of the configuration [rad].
     position_noise, orientation_noise : float
@@ -64,6 +67,7 @@ class Priors:
     harmonic: float = 2.5e-4
     ripple: float = 1e-4
     compliance: float = 3e-5
+    backlash: float = 1e-4
     kernel: float = 5e-4
     position_noise: float = 1.5e-4
     orientation_noise: float = 5e-4

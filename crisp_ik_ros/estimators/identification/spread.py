@@ -42,7 +42,9 @@ class Samples(NamedTuple):
     measuring : (9, S)
         Shift and turn of the measuring frame, in the base frame, and shift of what is measured, in the tip's.
     nearness : (J, G)
-        Nearness of the measured positions of each joint, 0 to 1, at G angles of a turn.
+        Nearness of the measured positions of each joint, 0 to 1, at G positions over its range.
+    lower, spans : (J,)
+        Where these ranges begin, and how long they are [rad or m].
     unmeasured : float
         Standard deviation of what a joint does where it was never measured [rad].
     """
@@ -58,28 +60,26 @@ class Samples(NamedTuple):
     offset: Array
     measuring: Array
     nearness: Array
+    lower: Array
+    spans: Array
     unmeasured: float
 
 
 @innermost
-def nearness_at(row, angle):
-    """Nearness of the data at a joint's angle, between the values of a row (G,) over a turn."""
-    count = row.shape[0]
-    place = angle / (2.0 * np.pi)
-    place = (place - np.floor(place)) * count
-    below = int(place)
-    share = place - below
-    below %= count
-    return row[below] + share * (row[(below + 1) % count] - row[below])
+def nearness_at(row, share):
+    """Nearness of the data at a share, 0 to 1, of a joint's range, between the values of a row (G,)."""
+    place = min(max(share, 0.0), 1.0) * (row.shape[0] - 1)
+    below = min(int(place), row.shape[0] - 2)
+    return row[below] + (place - below) * (row[below + 1] - row[below])
 
 
 @entry
-def nearness_of(nearness, rates, configurations):
+def nearness_of(nearness, lower, spans, configurations):
     """Nearness (n, J) of the data at configurations (n, J), joint by joint."""
     out = np.empty(configurations.shape)
     for i in range(out.shape[0]):
         for j in range(out.shape[1]):
-            out[i, j] = nearness_at(nearness[j], rates[j] * configurations[i, j])
+            out[i, j] = nearness_at(nearness[j], (configurations[i, j] - lower[j]) / spans[j])
     return out
 
 
@@ -119,7 +119,7 @@ def _spread(samples, q, displacements, full):
     gravity_moments(corrections.bodies, q, moments, slopes)
     prior, kernel_prior, coverage, unmeasured, near = 0.0, 0.0, 1.0, 0.0, 1.0
     for j in range(joints):
-        own = nearness_at(samples.nearness[j], corrections.rates[j] * q[j])
+        own = nearness_at(samples.nearness[j], (q[j] - samples.lower[j]) / samples.spans[j])
         near *= own
         for a in range(3):
             along = samples.unmeasured * jacobian[a, j] * samples.units[j]

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from crisp_ik_ros.estimators.identification.alignment import align
+from crisp_ik_ros.estimators.identification.alignment import align_sessions
 from crisp_ik_ros.estimators.identification.identification import Fit, identify, nuisance_scales, start
-from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel
+from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel, evidence_gain
 from crisp_ik_ros.estimators.identification.measurements import TAIL, Measurements, position_precision
 from crisp_ik_ros.estimators.identification.noise import own_noise, with_noise_shape
 from crisp_ik_ros.estimators.identification.parameters import SMOOTH_HARMONICS, Layout
@@ -25,8 +25,9 @@ from crisp_ik_ros.estimators.identification.validation import (
 )
 from crisp_ik_ros.transforms import Array
 
-# Held-out samples that a calibration needs.
-FEWEST = 8
+# Held-out samples that a calibration needs, and the weight below which one is a gross error: about 30 standard
+# deviations off.
+FEWEST, GROSS = 8, 0.01
 # Scales of the second start of the fit, over the priors'.
 WIDE = 30.0
 # Largest number of Gauss-Newton iterations without the kernel term.
@@ -34,6 +35,8 @@ ITERATIONS = 50
 # Finer periods must make held-out errors so many times smaller, or be the better model of held-out samples by so many
 # standard errors.
 FINER, SURE = 0.95, 3.0
+# Gain of log evidence with which the order of the rows tells of backlash; a joint that moved less stood still [rad, m].
+BEYOND_DOUBT, STILL = 20.0, 1e-3
 
 Progress = Callable[[int, int], None]
 
@@ -84,7 +87,7 @@ def learn(
         When the data and priors give no solution.
     """
     poses = layout.robot.forward_kinematics(data.configurations)
-    frame, tool = align(data, poses, *unknown, random_state)
+    frame, tool = align_sessions(data, poses, *unknown, random_state)
     plain = replace(layout, harmonics=min(layout.harmonics, SMOOTH_HARMONICS))
     nominal = start(plain, priors, data, frame, tool, nuisance_scales(data, *unknown))
     fit = identify(nominal, data, priors, ITERATIONS, part_of(progress, 0, 20))
@@ -114,9 +117,35 @@ def learn(
             # What explains the data better must also be right where there is none.
             if is_better(other, validation, richer, fit, data):
                 fit, validation = richer, other
+    fit, evidence["backlash"] = _with_backlash(fit, data, priors)
     if progress is not None:
         progress(100, 100)
     return Learnt(fit, validation, evidence)
+
+
+def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, float]:
+    """Fit with each joint's play where the data tells it, and the log evidence of that.
+
+    Where the data does not say from which side the joints came to rest, the row before does, if rows are in order: then
+    the evidence must be beyond doubt.
+    """
+    stated = data.approaches is not None
+    if not stated:
+        data = replace(data, approaches=approaches_of(data.configurations))
+    layout = replace(fit.layout, backlash=True)
+    place, count = layout.slices()["backlash"].start, fit.layout.dof
+    scales = np.insert(fit.scales, place, np.full(count, priors.backlash))
+    trial = replace(fit, layout=layout, parameters=np.insert(fit.parameters, place, np.zeros(count)), scales=scales)
+    gain = evidence_gain(trial, data, "backlash")
+    if not stated and gain < BEYOND_DOUBT:
+        return fit, fit.evidence + gain
+    return identify(trial, data, priors, ITERATIONS), fit.evidence + gain
+
+
+def approaches_of(configurations: Array) -> Array:
+    """Direction (n, J) in which each joint moved from the configuration before to each of (n, J); 0 where it did not."""
+    moved = np.diff(configurations, axis=0, prepend=configurations[:1])
+    return np.asarray(np.where(np.abs(moved) > STILL, np.sign(moved), 0.0))
 
 
 def _settled(fit: Fit, data: Measurements, priors: Priors, progress: Progress | None) -> Fit:
@@ -134,7 +163,7 @@ def with_harmonics(fit: Fit, harmonics: int, priors: Priors) -> Fit:
     scales[where] = np.maximum(scales[where], priors.ripple)
     old, new = fit.layout.slices(), layout.slices()
     scales[: layout.geometric] = fit.scales[: layout.geometric]
-    for name in ("scale", "compliance", "kernel"):
+    for name in ("scale", "compliance", "backlash", "kernel"):
         scales[new[name]] = fit.scales[old[name]]
     return replace(fit, layout=layout, parameters=parameters, scales=scales)
 
@@ -182,12 +211,14 @@ def calibrated_uncertainty(fit: Fit, data: Measurements, validation: Validation,
     misfit, joint_misfit = own_noise(fit, data)
     found = Uncertainty.of(fit, misfit, random_state, data.configurations)
     found = replace(found, amid=float(np.median(found.supports(data.configurations)[:, 2])), joint_misfit=joint_misfit)
-    usable = np.isfinite(validation.position).all(axis=1) & (fit.weights >= OUTLIER)
+    # What no robot can explain is the device's fault; what this one cannot, its own.
+    credible = fit.weights >= GROSS
+    usable = np.isfinite(validation.position).all(axis=1) & credible
     if usable.sum() < FEWEST:
         return found
     noise = fit.factors[0] ** 2 * np.linalg.inv(position_precision(data, fit.precision))
     position, covariances, unexplained, rows = block_residuals(fit, data, random_state)
-    kept = fit.weights[rows] >= OUTLIER
+    kept = credible[rows]
     factor = covering_factor(position[kept], covariances[kept], unexplained[kept] + noise[rows[kept]])
     own = validation.unexplained[usable] + factor**2 * validation.covariances[usable]
     # What is left to explain is in the noise; the device's part of it is nobody's error.

@@ -16,6 +16,8 @@ from scipy.linalg import solve_triangular
 from scipy.special import chdtri
 
 from crisp_ik_ros.estimators.identification.identification import Fit
+from crisp_ik_ros.estimators.identification.measurements import first_pose
+from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.spread import Samples, nearness_of, spreads, supports
 from crisp_ik_ros.estimators.knowledge import KeptKnowledge, keep
@@ -30,9 +32,9 @@ BEYOND = 0.05
 UNMEASURED = 7e-4
 # Largest factor of calibration.
 LARGEST_FACTOR = 10.0
-# Angle from a measured position to which a joint is known as well as there, and over which that fades [rad]; number of
-# angles of a turn at which that is kept.
-KNOWN_WITHIN, FADING, ANGLES = 0.1, 0.3, 256
+# Distance from a measured position to which a joint is known as well as there, and over which that fades [rad]; number
+# of positions at which that is kept.
+KNOWN_WITHIN, FADING, PLACES = 0.1, 0.3, 257
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Uncertainty:
     misfit, joint_misfit : float
         Standard deviations of what no parameter explains and is not the device's noise: of the tool's position along
         each axis [m], and of each joint [rad].
-    nearness : (J, 256), optional
+    nearness : (J, 257), optional
         Nearness of the measured positions of each joint, as ``nearness_table`` gives it. Default: all are measured.
     amid : float
         Spread of the tool that is usual at the samples [m].
@@ -83,8 +85,9 @@ class Uncertainty:
         samples = scales[:, None] * solve_triangular(fit.posterior(), draws, lower=True, trans="T")
         count = len(fit.scales)
         return cls(
-            fit.layout, fit.parameters, fit.scales, samples[:count], samples[count:], fit.frame, fit.tool, 1.0, misfit,
-            nearness=None if configurations is None else nearness_table(fit.layout.rates * configurations),
+            fit.layout, fit.parameters, fit.scales, samples[:count],
+            samples[count : count + NUISANCES], first_pose(fit.frame), first_pose(fit.tool), 1.0, misfit,
+            nearness=None if configurations is None else nearness_table(fit.layout, configurations),
         )  # fmt: skip
 
     @cached_property
@@ -112,7 +115,7 @@ class Uncertainty:
             self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
             np.ascontiguousarray(self.samples[:plain]), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
             scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
-            np.ones((joints, 1)) if self.nearness is None else self.nearness, UNMEASURED,
+            np.ones((joints, 2)) if self.nearness is None else self.nearness, *_ranges(layout.robot), UNMEASURED,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
@@ -141,8 +144,11 @@ class Uncertainty:
         """
         found = np.tile(self.misfit**2 * np.eye(3), (len(configurations), 1, 1))
         variances = np.full(configurations.shape, self.joint_misfit**2)
+        if self.layout.backlash:
+            # From which side a joint will come to rest is not known.
+            variances += self.parameters[self.layout.slices()["backlash"]] ** 2
         if self.nearness is not None:
-            near = nearness_of(self.nearness, self.layout.rates, configurations)
+            near = nearness_of(self.nearness, *_ranges(self.layout.robot), configurations)
             variances += UNMEASURED**2 * (1.0 - near**2)
         if not variances.any():
             return found
@@ -167,20 +173,31 @@ class Uncertainty:
         return supports(self._kept, configurations)
 
 
-def nearness_table(angles: Array) -> Array:
-    """Nearness (J, 256) of measured angles (n, J) at 256 angles of a turn, joint by joint: 1 near one, 0 far from all.
+def nearness_table(layout: Layout, configurations: Array) -> Array:
+    """Nearness (J, 257) of measured configurations (n, J) at 257 positions over the range of each joint, ends included.
 
-    Angles that are a turn apart are one: gears and encoders are where they were.
+    It is 1 near a measured position and 0 far from all. A turn away is far, but for a joint without limits: cables and
+    bearings are not where they were.
     """
-    places = np.linspace(0.0, 2.0 * np.pi, ANGLES, endpoint=False)
-    table = np.empty((angles.shape[1], ANGLES))
-    for j, own in enumerate(angles.T):
-        sorted_ = np.sort(np.mod(own, 2.0 * np.pi))
-        ring = np.concatenate([sorted_[-1:] - 2.0 * np.pi, sorted_, sorted_[:1] + 2.0 * np.pi])
-        above = np.searchsorted(ring, places)
-        distance = np.minimum(places - ring[above - 1], ring[above] - places)
-        table[j] = np.exp(-0.5 * (np.maximum(distance - KNOWN_WITHIN, 0.0) / FADING) ** 2)
+    lower, spans = _ranges(layout.robot)
+    table = np.empty((layout.dof, PLACES))
+    for j, own in enumerate(configurations.T):
+        places, measured = np.linspace(lower[j], lower[j] + spans[j], PLACES), np.sort(own)
+        if layout.robot.continuous[j]:
+            measured = np.concatenate([measured[-1:] - spans[j], measured, measured[:1] + spans[j]])
+        above = np.searchsorted(measured, places)
+        distance = np.minimum(
+            np.abs(places - measured[np.maximum(above - 1, 0)]),
+            np.abs(measured[np.minimum(above, len(measured) - 1)] - places),
+        )
+        beyond = np.maximum(distance / layout.units[j] - KNOWN_WITHIN, 0.0)
+        table[j] = np.exp(-0.5 * (beyond / FADING) ** 2)
     return table
+
+
+def _ranges(robot: RobotModel) -> tuple[Array, Array]:
+    """Beginning and length (J,) of the range of each joint [rad or m]."""
+    return robot.lower, np.maximum(robot.upper - robot.lower, 1e-9)
 
 
 def error_bounds(covariances: Array, beyond: float = BEYOND) -> Array:

@@ -12,10 +12,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
-from crisp_ik_ros.estimators.identification.design import Joints
-from crisp_ik_ros.estimators.identification.identification import Fit, adapt, linearise, moved, solution
-from crisp_ik_ros.estimators.identification.measurements import Measurements, centred, residuals
-from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
+from crisp_ik_ros.estimators.identification.identification import (
+    Fit,
+    adapt,
+    joints_of,
+    linearise,
+    moved,
+    predicted_poses,
+    solution,
+)
+from crisp_ik_ros.estimators.identification.measurements import Measurements, at_rows, centred, residuals
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.samples import find_stops
@@ -169,7 +175,7 @@ def block_residuals(fit: Fit, data: Measurements, random_state: int) -> tuple[Ar
 
 def held_out_residuals(fit: Fit, test: Measurements, weights: Array) -> tuple[Array, Array]:
     """Residuals (k, 3) [m] and (k, 3) [rad] of a fit on samples with these weights, NaN without an orientation."""
-    poses = fit.layout.robot_with(fit.parameters).forward_kinematics(test.configurations)
+    poses = predicted_poses(fit.layout, fit.parameters, test)
     shift, turn = residuals(test, poses, fit.frame, fit.tool)
     turn[test.kinds != POSE] = np.nan
     return centred(test, shift, weights), turn
@@ -178,22 +184,24 @@ def held_out_residuals(fit: Fit, test: Measurements, weights: Array) -> tuple[Ar
 def _unknown(trained: Fit, data: Measurements, held: np.ndarray, random_state: int) -> tuple[Array, Array]:
     """Covariances (k, 3, 3) of held-out positions: of the parameters, and of joints that were not measured there."""
     uncertainty = Uncertainty.of(trained, 0.0, random_state, data.configurations[~held])
-    turn, q = trained.frame[:3, :3], data.configurations[held]
-    return tuple(turn @ found @ turn.T for found in (uncertainty.covariances(q), uncertainty.unexplained(q)))
+    q, which = data.configurations[held], None if data.frame_of is None else data.frame_of[held]
+    turn = at_rows(trained.frame, which)[..., :3, :3]
+    back = np.swapaxes(turn, -1, -2)
+    return turn @ uncertainty.covariances(q) @ back, turn @ uncertainty.unexplained(q) @ back
 
 
 def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None) -> Fit:
     """One Gauss-Newton step from a fit to what the samples that are not held out say."""
     rest = data.subset(~held)
     if (data.groups >= 0).any():
-        equations, _ = linearise(replace(fit, weights=fit.weights[~held]), rest, Joints(fit.layout, rest.configurations))
+        equations, _ = linearise(replace(fit, weights=fit.weights[~held]), rest, joints_of(fit, rest))
     else:
         # Sums over samples: what the others say is all that is said less what these say.
         test = data.subset(held)
-        equations, _ = linearise(replace(fit, weights=fit.weights[held]), test, Joints(fit.layout, test.configurations))
+        equations, _ = linearise(replace(fit, weights=fit.weights[held]), test, joints_of(fit, test))
         equations = fit.equations - equations
     fit = replace(fit, equations=equations)
-    here = np.concatenate([fit.parameters, np.zeros(NUISANCES)])
+    here = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))])
     target, inverse = solution(fit, here)
     for _ in range(UPDATES if priors is not None and priors.adapt else 0):
         fit, _ = adapt(fit, rest, priors, target, here, inverse)
