@@ -117,6 +117,7 @@ def test_constructor_stores_what_it_is_given(arm):
     values = {
         "robot": arm, "frame": "unknown", "tool": "unknown", "priors": Priors(scale=1e-3), "harmonics": 3,
         "kernel": "none", "length_scales": [1.0], "centers": 7, "gravity": [0.0, 0.0, -1.0], "largest": 99,
+        "position_noise": 1e-5, "orientation_noise": 1e-4, "payload_center": [0.0, 0.0, 0.1],
         "null_space_weight": 0.1,
         "position_tolerance": 1e-4, "orientation_tolerance": 1e-3, "timeout": 0.2, "random_state": 3,
     }  # fmt: skip
@@ -463,7 +464,7 @@ def test_joint_order_of_the_data_does_not_matter(arm, data, model):
 def test_a_kernel_term_learns_what_has_no_name(kernel_model, arm):
     model, real = kernel_model
     assert model._uncertainty.layout.centers > 0
-    assert set(model.evidence_) == {"none", "1.5"}
+    assert set(model.evidence_) == {"none", "1.5", "backlash"}
     without = plain(arm, harmonics=1).fit(measured(real, 150))
     assert np.median(off(model, real)) < 0.7 * np.median(off(without, real))
 

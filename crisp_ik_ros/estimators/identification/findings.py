@@ -15,9 +15,10 @@ from crisp_ik_ros.transforms import Array
 # A parameter of which the data has told less than this is the prior's.
 TOLD = 0.1
 # Share of a joint's range below which its data is narrow.
-NARROW = 0.2
-# A parameter is far beyond expectation at so many standard deviations before there was data.
-FAR = 12.0
+NARROW = 0.15
+# A parameter is far beyond expectation at so many times the middle, geometrically, of its standard deviation before there
+# was data and the largest that it may have.
+FAR = 4.0
 # Share of outliers that is worth a warning.
 MANY_OUTLIERS = 0.03
 # Errors that nobody can measure [m].
@@ -70,16 +71,21 @@ def describe(names: list[tuple[str, str]], values: Array, deviations: Array, pri
     )
 
 
-def priors_of(fit: Fit, priors: Priors) -> dict[str, float]:
-    """Standard deviation before there is data of each parameter, by name."""
-    names = [name for name, _ in fit.layout.names()]
-    return dict(zip(names, fit.layout.prior_scales(priors).tolist(), strict=False))
+def expected_sizes(fit: Fit, priors: Priors) -> Array:
+    """Size (P,) that each parameter of an arm can be expected to have at most, by far."""
+    sizes = np.empty(fit.layout.size)
+    for group in fit.layout.groups():
+        # Finer periods are thought to be nothing until the data shows them.
+        usual = group.largest_scale(priors) if group.prior == "harmonic" else group.prior_scale(priors)
+        sizes[group.columns] = FAR * np.sqrt(usual * group.largest_scale(priors))
+    return sizes
 
 
 def _data_ranges(fit: Fit, data: Measurements) -> list[tuple[str, float]]:
-    """Each joint's name, and the share of its range that the data spans."""
+    """Each joint's name, and the share of its range, of a turn at most, that the data spans."""
     robot = fit.layout.robot
-    spans = np.where(robot.continuous, 2.0 * np.pi, np.maximum(robot.upper - robot.lower, 1e-9))
+    spans = np.maximum(robot.upper - robot.lower, 1e-9)
+    spans = np.where(robot.chain.prismatic, spans, np.minimum(spans, 2.0 * np.pi))
     return list(zip(robot.joint_names, np.ptp(data.configurations, axis=0) / spans, strict=True))
 
 
@@ -105,7 +111,8 @@ def warnings_of(
                 f"Held-out samples are still off by {1e3 * learned:.3g} mm: the data or the URDF is another arm's, or "
                 "columns are swapped, or units are wrong. See: crisp-ik inspect."
             )
-    far = [one for one in findings(fit) if abs(one.value) > FAR * priors_of(fit, priors)[one.name]]
+    sizes = expected_sizes(fit, priors)
+    far = [one for one, size in zip(findings(fit), sizes, strict=False) if abs(one.value) > size]
     if far:
         named = ", ".join(f"{one.name} {one.value:.3g} {one.unit}" for one in far[:3])
         found.append(
@@ -126,7 +133,8 @@ def warnings_of(
     small = [name for name, size in _data_ranges(fit, data) if size < NARROW]
     if small:
         found.append(
-            f"{', '.join(small)} moved through less than {NARROW:g} of {'their' if len(small) > 1 else 'its'} range: "
+            f"{', '.join(small)} moved through less than {NARROW:g} of {'their' if len(small) > 1 else 'its'} range or "
+            "a turn: "
             "beyond what was measured the bound grows, and the URDF decides."
         )
     unique = len(np.unique(np.round(data.configurations, 9), axis=0))

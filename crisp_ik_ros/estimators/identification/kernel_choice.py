@@ -23,7 +23,7 @@ PSEUDO = 1.0
 # Samples and centers that length scales are compared on.
 TRIAL_SAMPLES, TRIAL_CENTERS = 400, 40
 # Samples that each center stands for, and the fewest centers.
-SAMPLES_A_CENTER, FEWEST_CENTERS = 4, 20
+SAMPLES_A_CENTER, FEWEST_CENTERS = 2, 20
 # By so much a kernel term must be the better explanation (natural logarithm of the odds), and by so much a sample: a
 # term that makes errors a few percent smaller is not worth its time.
 MARGIN, MARGIN_A_SAMPLE = 3.0, 0.1

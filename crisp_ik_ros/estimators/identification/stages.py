@@ -14,7 +14,7 @@ from crisp_ik_ros.estimators.identification.measurements import TAIL, Measuremen
 from crisp_ik_ros.estimators.identification.noise import own_noise, with_noise_shape
 from crisp_ik_ros.estimators.identification.parameters import SMOOTH_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, covering_factor
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, covering_factor, likeliest_factor
 from crisp_ik_ros.estimators.identification.validation import (
     OUTLIER,
     Validation,
@@ -219,7 +219,9 @@ def calibrated_uncertainty(fit: Fit, data: Measurements, validation: Validation,
     noise = fit.factors[0] ** 2 * np.linalg.inv(position_precision(data, fit.precision))
     position, covariances, unexplained, rows = block_residuals(fit, data, random_state)
     kept = credible[rows]
-    factor = covering_factor(position[kept], covariances[kept], unexplained[kept] + noise[rows[kept]])
+    blocks = position[kept], covariances[kept], unexplained[kept] + noise[rows[kept]]
+    drawn = validation.position[usable], validation.covariances[usable], noise[usable] + validation.unexplained[usable]
+    factor = max(covering_factor(*blocks), likeliest_factor(*map(np.concatenate, zip(blocks, drawn, strict=True))))
     own = validation.unexplained[usable] + factor**2 * validation.covariances[usable]
     # What is left to explain is in the noise; the device's part of it is nobody's error.
     growth = covering_factor(validation.position[usable], noise[usable], own)

@@ -16,7 +16,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import chdtri
 
 from crisp_ik_ros.estimators.identification.identification import Fit
-from crisp_ik_ros.estimators.identification.measurements import first_pose
+from crisp_ik_ros.estimators.identification.measurements import TAIL, first_pose
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.spread import Samples, nearness_of, spreads, supports
@@ -230,3 +230,18 @@ def covering_factor(residuals: Array, covariances: Array, others: Array) -> floa
         if np.mean(lengths <= error_bounds(factor**2 * covariances + others)) >= 1.0 - BEYOND:
             return float(factor)
     return LARGEST_FACTOR if len(residuals) else 1.0
+
+
+def likeliest_factor(residuals: Array, covariances: Array, others: Array) -> float:
+    """Factor from 1 to 10 of standard deviations that makes residuals likeliest; arguments as in ``covering_factor``.
+
+    Where noise hides how large the covariances ought to be, a share of residuals within bounds does not show it.
+    """
+    factors = np.geomspace(1.0, LARGEST_FACTOR, 40)
+    costs = []
+    for factor in factors:
+        variances = factor**2 * covariances + others
+        squares = np.einsum("na,na->n", residuals, np.linalg.solve(variances, residuals[:, :, None])[:, :, 0])
+        # Student's, so that a few samples far off do not decide.
+        costs.append(float((np.linalg.slogdet(variances)[1] + (TAIL + 3.0) * np.log1p(squares / TAIL)).sum()))
+    return float(factors[np.argmin(costs)])
