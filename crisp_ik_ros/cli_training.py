@@ -39,6 +39,7 @@ EVALUATE_EXAMPLES = (
 )
 MEASURED = "What was measured"
 CRISP = "CRiSP (kernel regression) only"
+LEARNED = "LearnedKinematics only"
 LARGE = "Many samples"
 WRITTEN = "What else is written"
 
@@ -77,6 +78,8 @@ class EstimatorName(str, Enum):
 class PlaceName(str, Enum):
     """Whether something is known."""
 
+    auto = "auto"
+
     known = "known"
     unknown = "unknown"
 
@@ -94,8 +97,8 @@ def train(
         EstimatorName,
         option(
             help="crisp: kernel regression on full poses, near the data. learned_kinematics: identifies the arm's "
-            "errors, from any data, and extrapolates. auto: crisp for full poses, else learned_kinematics; also where "
-            "frame, tool, report or corrected URDF ask for it.",
+            "errors, from any data, and extrapolates. auto: the better of the two on held-out stops, said with its "
+            "figures; crisp for samples drawn here; learned_kinematics where the data or another option asks for it.",
             metavar="NAME",
         ),
     ] = EstimatorName.auto,
@@ -107,17 +110,38 @@ def train(
     frame: Annotated[
         PlaceName,
         option(
-            help="known: measurements are in the base frame; unknown: the frame is found too.",
+            help="known: measurements are in the base frame; unknown: the frame is found too; auto: as the data shows.",
             panel=MEASURED, metavar="WHETHER",
         ),
-    ] = PlaceName.known,
+    ] = PlaceName.auto,
     tool: Annotated[
         PlaceName,
         option(
-            help="known: the tip link is what was measured; unknown: where the marker sits is found too.",
+            help="known: the tip link is what was measured; unknown: where the marker sits is found too; auto: as the "
+            "data shows.",
             panel=MEASURED, metavar="WHETHER",
         ),
-    ] = PlaceName.known,
+    ] = PlaceName.auto,
+    position_noise: Annotated[
+        float | None,
+        option(
+            help="Standard deviation of the device's positions along each axis [m]; default: found.",
+            panel=MEASURED, metavar="M",
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        option(
+            "--force", help="Train on data even where a model of it would be worse than none.", panel=MEASURED, metavar=""
+        ),
+    ] = False,
+    harmonics: Annotated[
+        int | None,
+        option(
+            min=0, max=40, help="Periodic errors of joints, of up to so many periods a turn; default: the estimator's.",
+            panel=LEARNED, metavar="N",
+        ),
+    ] = None,
     distance: PointDistance = None,
     report: Annotated[
         Path | None,
@@ -185,7 +209,8 @@ def train(
     """Learn a model from samples and save it.
 
     The file is what 'ros2 run crisp_ik ik_service --ros-args -p model:=FILE' serves, what 'crisp-ik ik' and load_model
-    read. 'crisp-ik evaluate' says how good it is on samples that it has not seen.
+    read. Data of which a model would be worse than none is refused, and what is wrong with it is said (crisp-ik
+    inspect). 'crisp-ik evaluate' says how good the model is on samples that it has not seen.
     """
     from crisp_ik_ros import commands
     from crisp_ik_ros.cli_progress import progress_bars
@@ -207,6 +232,9 @@ def train(
         seed,
         report,
         corrected_urdf,
+        harmonics=harmonics,
+        position_noise=position_noise,
+        force=force,
     )
     with progress_bars(as_json) as bar:
         summary = commands.train_model(
