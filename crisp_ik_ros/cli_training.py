@@ -34,6 +34,8 @@ TRAIN_EXAMPLES = (
 )
 EVALUATE_EXAMPLES = (
     "crisp-ik evaluate my_robot.npz held_out.csv",
+    "# another device, or its marker elsewhere; and a table of what is left\n"
+    "crisp-ik evaluate my_robot.npz other.csv --frame unknown \\\n  --tool unknown --residuals residuals.csv",
     "# for a script: how often poses are solved from nothing, 0 to 1\n"
     "crisp-ik evaluate my_robot.npz held_out.csv --json \\\n  | jq '.\"solved without a seed\"'",
 )
@@ -79,6 +81,13 @@ class PlaceName(str, Enum):
     """Whether something is known."""
 
     auto = "auto"
+
+    known = "known"
+    unknown = "unknown"
+
+
+class SetUpName(str, Enum):
+    """Whether a part of the measuring set-up is known."""
 
     known = "known"
     unknown = "unknown"
@@ -132,7 +141,8 @@ def train(
     force: Annotated[
         bool,
         option(
-            "--force", help="Train on data even where a model of it would be worse than none.", panel=MEASURED, metavar=""
+            "--force", help="Train on data even where a model of it would be worse than none.",
+            panel=MEASURED, metavar="",
         ),
     ] = False,
     harmonics: Annotated[
@@ -254,12 +264,30 @@ def evaluate(
     data: Annotated[
         Path, argument(f"Samples that the model was not trained on: {DATA_KINDS}.", complete_data, metavar="DATA")
     ],
+    residuals: Annotated[
+        Path | None,
+        option(
+            help="Table to write (.csv): errors, bound and support of each row.", metavar="FILE",
+            complete=files(".csv"),
+        ),
+    ] = None,
+    frame: Annotated[
+        SetUpName,
+        option(
+            help="known: as the model has it; unknown: fitted to these samples first, for URDF and model alike.",
+            panel=MEASURED, metavar="WHETHER",
+        ),
+    ] = SetUpName.known,
+    tool: Annotated[
+        SetUpName, option(help="As --frame: where the marker sits on the tip link.", panel=MEASURED, metavar="WHETHER")
+    ] = SetUpName.known,
     distance: PointDistance = None,
     as_json: Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Compare a model with the plain URDF, on samples.
 
-    How far each misplaces the tool [mm, mrad], and how often and how fast poses are solved from nothing.
+    How far each misplaces the tool (mm and mrad): mean, median, 95 % and largest; the share of the samples within the
+    model's bound of 95 %; and how often and how fast poses are solved from nothing.
     """
     from crisp_ik_ros import commands
     from crisp_ik_ros.cli_progress import progress_bars
@@ -267,5 +295,7 @@ def evaluate(
 
     with progress_bars(as_json) as bar:
         bar("evaluating")
-        summary = commands.evaluate_model(model, data, distance)
+        summary = commands.evaluate_model(
+            model, data, distance, frame is SetUpName.unknown, tool is SetUpName.unknown, residuals
+        )
     show(summary, as_json)

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.stops import stops_of
 from crisp_ik_ros.errors import DatasetError, NotFittedError
-from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, fit_regression, nearness_factor, validate
+from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, doubts, fit_regression, nearness_factor, validate
 from crisp_ik_ros.estimators.hyperparameters import check_hyperparameters
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.prediction import Learned, regress
@@ -29,10 +29,6 @@ from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
 
-# Stops for each joint, and one more, that a regression on poses needs: with fewer most poses are far from any.
-STOPS_PER_JOINT = 5
-# Samples at most that stops are counted among.
-COUNTED = 20000
 # Share of the time of a fit that choosing hyperparameters takes, roughly [%].
 CHOOSING = 70
 
@@ -163,7 +159,7 @@ class CRiSP(InverseKinematics):
         kernel: Kernel | str = self.kernel if self.kernel is not None else "gaussian"
         penalty = self.penalty
         count = len(dataset)
-        summary = _warned(self.robot, groups, count)
+        summary = doubts(self.robot, groups, count)
         if isinstance(kernel, str) or penalty is None:
             if count < FEWEST_TO_CHOOSE:
                 raise DatasetError(
@@ -238,6 +234,29 @@ class CRiSP(InverseKinematics):
 
         return value
 
+    def position_residuals(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
+        """Distance vectors (n, 3) [m] from the believed tool to poses (n, 4, 4) at configurations (n, J), and supports.
+
+        Their lengths are the distances of ``errors``; NaN, with support 0, where nothing is known of a pose.
+        """
+        self._check_fitted()
+        poses, configurations = check_pose(poses), self.robot.check_configuration(configurations, "configurations")
+        vectors, supports = np.full((len(poses), 3), np.nan), np.zeros(len(poses))
+        tips = self.robot.forward_kinematics(configurations)[:, :3, 3]
+        for row, (pose, tip) in enumerate(zip(poses, tips, strict=True)):
+            problem = self._problem(pose)
+            if problem is None:
+                continue
+            supports[row] = problem.support
+            weight = self.loss_.position_weight
+            believed = pose[:3, 3]
+            if weight > 0.0 and self.loss_.name == "residual":
+                believed = believed - problem.target[:3] / weight
+            elif weight > 0.0 and self.loss_.name == "forward_kinematics":
+                believed = problem.target[:3] / weight
+            vectors[row] = believed - tip
+        return vectors, supports
+
     def save(self, path: str | Path) -> None:
         """Write the fitted model to ``path`` (.npz), replacing it only when it is complete."""
         from crisp_ik_ros.estimators.model_file import save_model
@@ -301,23 +320,3 @@ class CRiSP(InverseKinematics):
     def _check_fitted(self) -> None:
         if not hasattr(self, "regression_"):
             raise NotFittedError("call fit first, or load a trained model with load_model")
-
-
-def _warned(robot: RobotModel, groups: Grouping, count: int) -> dict[str, object]:
-    """Training summary that holds a warning where there are few distinct configurations among ``count`` samples."""
-    if count > COUNTED:
-        return {}
-    stops, wanted = int(groups(np.arange(count)).max()) + 1, fewest_stops(robot)
-    if stops >= wanted:
-        return {}
-    text = (
-        f"The {count} samples were taken at {stops} distinct configurations; crisp needs {wanted} or more, and away "
-        "from them its answers are the URDF's. Use learned_kinematics (crisp-ik train --estimator "
-        "learned_kinematics), or measure at more configurations."
-    )
-    return {"warnings": [text]}
-
-
-def fewest_stops(robot: RobotModel) -> int:
-    """Distinct configurations below which CRiSP warns: 5 (J + 1)."""
-    return STOPS_PER_JOINT * (robot.dof + 1)

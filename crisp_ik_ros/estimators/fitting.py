@@ -19,6 +19,7 @@ from crisp_ik_ros.regression.nystrom import NystromRidge
 from crisp_ik_ros.regression.selection import Grouping, split_groups
 from crisp_ik_ros.regression.sums import Rows, read
 from crisp_ik_ros.regression.threads import limit_threads
+from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
 # Fewer samples cannot be split.
@@ -34,6 +35,10 @@ BLOCK_SAMPLES, BLOCKS = 1000, 8
 # Distances from the data at which errors beyond it are compared with the model's own, samples of each at least, and the
 # share of the model's that they may have for the data to be believed there.
 RINGS, FEWEST_OF_RING, SHARE_BEYOND = 8, 15, 0.7
+# Stops for each joint, and one more, that a regression on poses needs: with fewer most poses are far from any.
+STOPS_PER_JOINT = 5
+# Samples at most that stops are counted among.
+COUNTED = 20000
 # Distances [spreads] at which ``expect`` takes the data for half and for not known, by its exp(-d^2 / 2).
 HALF_KNOWN, NOT_KNOWN = 1.18, 2.45
 
@@ -183,3 +188,23 @@ def _blocks(features: Array, count: int) -> np.ndarray:
     for number, rows in enumerate(parts):
         labels[rows] = number
     return labels
+
+
+def doubts(robot: RobotModel, groups: Grouping, count: int) -> dict[str, object]:
+    """Training summary that holds a warning where there are few distinct configurations among ``count`` samples."""
+    if count > COUNTED:
+        return {}
+    stops, wanted = int(groups(np.arange(count)).max()) + 1, fewest_stops(robot)
+    if stops >= wanted:
+        return {}
+    text = (
+        f"The {count} samples were taken at {stops} distinct configurations; crisp needs {wanted} or more, and away "
+        "from them its answers are the URDF's. Use learned_kinematics (crisp-ik train --estimator "
+        "learned_kinematics), or measure at more configurations."
+    )
+    return {"warnings": [text]}
+
+
+def fewest_stops(robot: RobotModel) -> int:
+    """Distinct configurations below which CRiSP warns: 5 (J + 1)."""
+    return STOPS_PER_JOINT * (robot.dof + 1)

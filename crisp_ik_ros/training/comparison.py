@@ -11,7 +11,8 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.stops import hold_out_stops, stops_of
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.estimators.crisp import CRiSP, fewest_stops
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.fitting import fewest_stops
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.checks import compared

@@ -111,8 +111,8 @@ def train(
     ------
     CrispIKError
         When the request or the data cannot be used, a model of the data would be worse than none, or the training does
-        not fit into memory or on the disk; then no model is written. What is known without the data is refused before it
-        is gathered.
+        not fit into memory or on the disk; then no model is written. What is known without the data is refused before
+        it is gathered.
     """
     request.check()
     check_outputs(request, count, robot.dof)
