@@ -15,8 +15,9 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 # tool moves or turns by far more.
 STANDS, STANDS_TURNED, FEWEST_STOPS = 2e-4, 2e-3, 3
 MOVES, TURNS = 0.01, 0.05
-# A tool offset that explains a constant position leaves less than this [m]: the tool was held in a socket.
-SOCKET = 0.02
+# A tool offset that explains a constant position leaves less than this share of the arm's reach, whose model may be wrong:
+# the tool was held in a socket.
+SOCKET = 0.08
 # Standard deviations from zero, and the share of the squared residual that is explained, from which a common cause of
 # the residuals is named; and its least typical effect [m]. Of 300 good sets none was named.
 SIGNIFICANT, EXPLAINED, LEAST_EFFECT = 7.0, 0.05, 3e-5
@@ -48,7 +49,7 @@ def diagnose_frozen(
     for kind in (POSE, POSITION):
         own = np.flatnonzero(data.kinds == kind)
         for members in (*_runs(data, own), *_equal(data, own)):
-            if len(np.unique(stops[members])) >= FEWEST_STOPS and _moves(tips[members], kind):
+            if len(np.unique(stops[members])) >= FEWEST_STOPS and _moves(tips[members], kind, SOCKET * robot.reach):
                 frozen[members] = True
     found = np.flatnonzero(frozen)
     if not len(found):
@@ -91,7 +92,7 @@ def _same(data: Measurements, first: int, others: np.ndarray) -> np.ndarray:
     return (moved < STANDS) & (np.linalg.norm(turn, axis=1) < STANDS_TURNED)
 
 
-def _moves(tips: Array, kind: int) -> bool:
+def _moves(tips: Array, kind: int, socket: float) -> bool:
     """Whether the model's tool moves, or turns, far more than a standing device can have missed."""
     if kind == POSITION:
         # A tool held in a socket shows one position at many configurations: then an offset of the tool explains it.
@@ -101,7 +102,7 @@ def _moves(tips: Array, kind: int) -> bool:
         matrix[:, 3:] = -np.tile(np.eye(3), (count, 1))
         right = -tips[:, :3, 3].ravel()
         left = (matrix @ np.linalg.lstsq(matrix, right, rcond=None)[0] - right).reshape(-1, 3)
-        return bool(np.sqrt(np.mean(np.sum(left**2, axis=1))) > SOCKET)
+        return bool(np.sqrt(np.mean(np.sum(left**2, axis=1))) > socket)
     moved = np.linalg.norm(tips[:, :3, 3] - tips[:, :3, 3].mean(axis=0), axis=1)
     turned = np.linalg.norm(rotation_logarithm(tips[:, :3, :3] @ tips[0, :3, :3].T), axis=1)
     return bool(np.median(moved) > MOVES or np.median(turned) > TURNS)
