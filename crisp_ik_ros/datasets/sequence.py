@@ -15,8 +15,8 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 # tool moves or turns by far more.
 STANDS, STANDS_TURNED, FEWEST_STOPS = 2e-4, 2e-3, 3
 MOVES, TURNS = 0.01, 0.05
-# A tool offset that explains a constant position leaves less than this share of the arm's reach, whose model may be wrong:
-# the tool was held in a socket.
+# A tool offset that explains a constant position leaves less than this share of the arm's reach, whose model may be
+# wrong: the tool was held in a socket.
 SOCKET = 0.08
 # Standard deviations from zero, and the share of the squared residual that is explained, from which a common cause of
 # the residuals is named; and its least typical effect [m]. Of 300 good sets none was named.
