@@ -158,6 +158,8 @@ def nearness_factor(
 def _distance_believed(distance: Array, nominal: Array, corrected: Array) -> float:
     """Distance up to which corrected errors (k, D) are clearly smaller than the model's own; infinite: all of them."""
     order = np.argsort(distance)
+    if len(order) < FEWEST_OF_RING:
+        return np.inf
     for ring in np.array_split(order, max(min(RINGS, len(order) // FEWEST_OF_RING), 1)):
         for part in (slice(0, 3), slice(3, None)):
             own, left = (float(np.sqrt(np.mean(errors[ring, part] ** 2))) for errors in (nominal, corrected))
