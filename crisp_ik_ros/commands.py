@@ -26,7 +26,7 @@ from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.training.evaluation import evaluate
+from crisp_ik_ros.training.evaluation import Refit, evaluate
 from crisp_ik_ros.training.request import TrainingRequest
 from crisp_ik_ros.training.samples import load_samples
 from crisp_ik_ros.training.train import train
@@ -140,9 +140,19 @@ def train_model(
     ).summary()
 
 
-def evaluate_model(model: Path, data: Path, distance: float | None = None) -> dict[str, Any]:
-    """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved."""
-    return evaluate(load_model(model), data, distance)
+def evaluate_model(
+    model: Path,
+    data: Path,
+    distance: float | None = None,
+    frame: bool = False,
+    tool: bool = False,
+    residuals: Path | None = None,
+) -> dict[str, Any]:
+    """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved.
+
+    ``frame`` and ``tool`` are fitted to the samples first where they are true; ``residuals`` is a table to write.
+    """
+    return evaluate(load_model(model), data, distance, Refit(frame, tool), residuals)
 
 
 def describe_model(model: Path) -> dict[str, Any]:

@@ -32,7 +32,9 @@ def files(run, tmp_path_factory):
     bias = ("--joint-bias-deg", 1.0)
     answer(run("sample", folder / "train.npz", "--count", 400, "--seed", 1, *bias, "--json"))
     answer(run("sample", folder / "test.csv", "--count", 60, "--seed", 2, *bias, "--json"))
-    summary = answer(run("train", folder / "model.npz", "--data", folder / "train.npz", "--json"))
+    summary = answer(
+        run("train", folder / "model.npz", "--data", folder / "train.npz", "--estimator", "crisp", "--json")
+    )
     return folder, summary
 
 

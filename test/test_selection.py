@@ -8,7 +8,12 @@ from test_kernels import random_poses
 from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge
 from crisp_ik_ros.regression.kernels import GaussianKernel, LaplacianKernel
-from crisp_ik_ros.regression.selection import choose_hyperparameters, spread
+from crisp_ik_ros.regression.selection import (
+    LEAST_RIDGE_PER_SAMPLE,
+    LONGEST_SCALE_FACTOR,
+    choose_hyperparameters,
+    spread,
+)
 
 POSES = random_poses(240)
 
@@ -154,3 +159,70 @@ def test_both_validations_choose_what_predicts_new_samples():
 def test_a_validation_that_does_not_exist_is_refused():
     with pytest.raises(InvalidInputError, match="validation"):
         choose(validation="none")
+
+
+# -- groups ------------------------------------------------------------------------------------------------------------
+
+STOPS = np.repeat(np.arange(60), 4)
+
+
+def test_groups_are_held_out_as_a_whole():
+    poses = random_poses(60)[STOPS]
+    targets, seen = smooth(poses), []
+
+    def criterion(predictions, indices):
+        seen.append(indices)
+        return float(np.mean((predictions - targets[indices]) ** 2))
+
+    choose_hyperparameters(poses, targets, criterion, groups=lambda rows: STOPS[rows])
+    held_out = np.unique(STOPS[seen[0]])
+    assert len(held_out) == 15 and len(seen[0]) == 60
+    # Without groups hardly any pose is new.
+    choose_hyperparameters(poses, targets, criterion)
+    assert len(np.unique(STOPS[seen[-1]])) > 30
+
+
+def test_groups_of_one_change_nothing():
+    assert choose().criterion == choose(groups=lambda rows: rows).criterion
+
+
+def test_noise_of_repeated_readings_is_not_learned():
+    """Readings of one stop have one pose and noise; a split that tears them apart would find the noise predictable."""
+    poses = random_poses(30)[np.repeat(np.arange(30), 6)]
+    offsets = np.random.default_rng(0).normal(0.0, 1.0, (30, 1))[np.repeat(np.arange(30), 6)]
+    stops = np.repeat(np.arange(30), 6)
+    torn, whole = choose(poses, offsets), choose(poses, offsets, groups=lambda rows: stops[rows])
+    assert torn.criterion < 0.01 and whole.criterion > 0.3
+
+
+def test_length_scales_and_ridge_have_bounds():
+    constant = np.ones((240, 1))
+    chosen = choose(targets=constant)
+    assert chosen.kernel.position_length_scale <= LONGEST_SCALE_FACTOR * spread(POSES)[0] * 1.1
+    assert chosen.kernel.orientation_length_scale <= LONGEST_SCALE_FACTOR * spread(POSES)[1] * 1.1
+    assert chosen.ridge >= LEAST_RIDGE_PER_SAMPLE * 180
+
+
+def test_all_samples_of_one_group_cannot_be_split():
+    for validation in ("held_out", "leave_one_out"):
+        with pytest.raises(RegressionError, match="one group"):
+            choose(groups=lambda rows: np.zeros(len(rows), dtype=int), validation=validation)
+
+
+def test_leave_one_out_becomes_leave_one_group_out():
+    poses = random_poses(20)[np.repeat(np.arange(20), 2)]
+    poses[:, 0, 3] += np.random.default_rng(0).normal(0.0, 1e-3, 40)
+    targets, stops = smooth(poses), np.repeat(np.arange(20), 2)
+    kernel, ridge, seen = GaussianKernel(0.4, 1.0), 1e-4, []
+
+    def criterion(predictions, indices):
+        seen.append((predictions, indices))
+        return 1.0
+
+    choose_hyperparameters(
+        poses, targets, criterion, kernel, ridge, validation="leave_one_out", groups=lambda rows: stops[rows]
+    )
+    for prediction, i in zip(*seen[0], strict=True):
+        others = np.flatnonzero(stops != stops[i])
+        without = KernelRidge(kernel, ridge / len(others)).fit(poses[others], targets[others])
+        np.testing.assert_allclose(prediction, without.predict(poses[i : i + 1])[0], rtol=1e-7, atol=1e-9)

@@ -23,6 +23,7 @@ from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError, N
 from crisp_ik_ros.resources import model_path
 from crisp_ik_ros.robots.robot_model import panda_urdf_path
 from crisp_ik_ros.terminal import show
+from crisp_ik_ros.training.comparison import choose_estimator
 from crisp_ik_ros.training.findings import held_out, kind_of, regions, verdict
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import report, write_report
@@ -111,7 +112,8 @@ class Page(HTMLParser):
 @pytest.mark.parametrize(
     ("request_", "kind", "expected"),
     [
-        ({}, "poses", "crisp"),
+        ({}, "poses", "learned_kinematics"),
+        ({"penalty": 1e-6}, "poses", "crisp"),
         ({}, "points", "learned_kinematics"),
         ({"tool": "unknown"}, "poses", "learned_kinematics"),
         ({"frame": "unknown"}, "poses", "learned_kinematics"),
@@ -121,11 +123,11 @@ class Page(HTMLParser):
         ({"estimator": "crisp"}, "poses", "crisp"),
     ],
 )
-def test_the_data_and_the_wishes_decide_on_the_estimator(poses, points, request_, kind, expected):
+def test_the_data_and_the_options_decide_on_the_estimator(panda, poses, points, request_, kind, expected):
     request = TrainingRequest(Path("m.npz"), **request_)
     request.check()
-    name, why = request.choose(poses if kind == "poses" else points)
-    assert name == expected and why
+    choice = choose_estimator(request, panda, poses if kind == "poses" else points)
+    assert choice.name == expected and choice.why
 
 
 @pytest.mark.parametrize(
@@ -402,9 +404,10 @@ def test_kinds_of_parameters_are_told_by_their_names(learned):
 def test_a_crisp_model_is_made_by_the_same_function(panda, poses, tmp_path):
     request = TrainingRequest(tmp_path / "m.npz", centers=None, penalty=1e-6)
     made = train(request, panda, lambda: poses, {"data": "here"}, lambda label: lambda done, total: None)
-    assert isinstance(made.model, CRiSP) and made.warnings == ()
-    assert load_model(tmp_path / "m.npz").training_summary == {"data": "here"}
-    assert made.summary()["estimator"].startswith("crisp (all samples are full poses)")
+    assert isinstance(made.model, CRiSP) and len(made.warnings) == 1 and made.warnings[0].startswith("outliers: ")
+    summary = load_model(tmp_path / "m.npz").training_summary
+    assert summary["data"] == "here" and summary["data_warnings"] == list(made.warnings)
+    assert made.summary()["estimator"].startswith("crisp (asked for its penalty)")
     # Options that the other estimator has no use for are named.
     other = replace(request, estimator="learned_kinematics", output=tmp_path / "n.npz")
     made = train(other, panda, lambda: poses, {}, lambda label: lambda done, total: None)

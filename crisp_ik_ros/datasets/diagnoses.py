@@ -1,16 +1,17 @@
-"""What is wrong with samples, in words, with a sentence of advice each."""
+"""Faults of a set of samples, each with a finding and a sentence of advice."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
+from crisp_ik_ros.datasets.averages import nearest_rotation
 from crisp_ik_ros.datasets.dataset import POSE
-from crisp_ik_ros.datasets.measurements import Fit, Measurements
-from crisp_ik_ros.datasets.remedies import Undone, most_freedom, some_rows
+from crisp_ik_ros.datasets.diagnosis import Diagnosis, counted, listed, millimeters
+from crisp_ik_ros.datasets.measurements import Fit, Measurements, predict
+from crisp_ik_ros.datasets.remedies import BAD_OF_REACH, Undone, most_freedom, some_rows
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, rotation_logarithm
@@ -27,37 +28,15 @@ FAR, FAR_TURNED = 0.05, 0.1
 WORSE, WORSE_BY = 3.0, 1e-3
 # Outliers are so many (robust) standard deviations from the median, and at least these lengths and angles [m, rad].
 DEVIATIONS, LEAST_POSITION, LEAST_ORIENTATION = 10.0, 3e-4, 1e-3
+# Poses that orientations are judged by, at least; below the first angle orientations are the same, above the second the
+# tool turns, and orientations that are off by the third are of another convention [rad].
+FEWEST_TURNS, SAME_TURN, TURNS, WRONG_TURN = 8, 1e-3, 0.1, 0.25
 # A joint may be outside its limits by this much: the encoder's zero is not the model's [rad or m].
 OUTSIDE = 0.05
 # Numbers measured for each number that is to be learned, and those of a joint that matter.
 NUMBERS, OF_A_JOINT = 2, 4
 # A joint that moves less holds still [rad], [m]; joints move together whose correlations have a smaller eigenvalue.
 STILL, STILL_SLIDING, TOGETHER = 0.05, 0.01, 1e-3
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """One thing that is wrong.
-
-    Attributes
-    ----------
-    name : str
-        Short, and always the same for the same fault: "degrees for radians", "outliers".
-    finding : str
-        What was seen, with its numbers.
-    advice : str
-        What to do.
-    rows : tuple of int
-        Samples that it is about; empty for all of them.
-    """
-
-    name: str
-    finding: str
-    advice: str
-    rows: tuple[int, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.finding}. {self.advice[:1].upper()}{self.advice[1:]}."
 
 
 def diagnose_mistakes(robot: RobotModel, undone: Undone) -> tuple[Diagnosis, ...]:
@@ -69,9 +48,47 @@ def diagnose_mistakes(robot: RobotModel, undone: Undone) -> tuple[Diagnosis, ...
         *found,
         Diagnosis(
             "wrong robot",
-            f"the samples and {robot.name!r} are {_millimetres(undone.size)} apart even with its geometry, the "
+            f"the samples and {robot.name!r} are {millimeters(undone.size)} apart even with its geometry, the "
             "measurement frame and the tool fitted; neither units nor order and sense of the joints explain it",
             "check the URDF, base link and tip link, and that positions and poses were recorded at the same time",
+        ),
+    )
+
+
+def diagnose_orientations(robot: RobotModel, data: Measurements, lever: float) -> tuple[Diagnosis, ...]:
+    """Orientations that stay the same while the tool turns, or that do not go with positions that are explained."""
+    posed = data.kinds == POSE
+    if posed.sum() < FEWEST_TURNS:
+        return ()
+    tips = robot.forward_kinematics(data.configurations[posed])
+    turned = np.linalg.norm(rotation_logarithm(tips[:, :3, :3] @ tips[0, :3, :3].T), axis=1)
+    shown = np.linalg.norm(rotation_logarithm(data.poses[posed, :3, :3] @ data.poses[posed][0, :3, :3].T), axis=1)
+    advice = "leave the orientation columns out, so that positions alone are learned from, or record the orientation"
+    if shown.max() < SAME_TURN and np.median(turned) > TURNS:
+        count, most = int(posed.sum()), float(turned.max())
+        finding = f"one and the same orientation in all {count} poses, while the tool turns by {most:.2g} rad"
+        return (Diagnosis("constant orientation", finding, advice),)
+    positions = data.as_positions()
+    few = positions.taken(some_rows(positions, JUDGED))
+    free = most_freedom(robot, few)
+    if not (free.joints and free.links):
+        return ()
+    fit = fit_robot(robot, few, free, lever)
+    if fit.size > BAD_OF_REACH[free] * robot.reach:
+        return ()
+    tips = predict(robot, data.taken(posed), fit)[:, :3, :3]
+    relative = np.swapaxes(tips, -1, -2) @ data.poses[posed, :3, :3]
+    mean = nearest_rotation(relative.sum(axis=0))
+    off = float(np.median(np.linalg.norm(rotation_logarithm(relative @ mean.T), axis=1)))
+    if off < WRONG_TURN:
+        return ()
+    finding = f"the robot explains the positions to {millimeters(fit.size)}, and the orientations only to {off:.2g} rad"
+    return (
+        Diagnosis(
+            "orientation convention",
+            finding,
+            "check the order of the quaternion or of the Euler angles, and whose orientation in whose frame it is; or "
+            + advice,
         ),
     )
 
@@ -106,7 +123,7 @@ def diagnose_placement(robot: RobotModel, data: Measurements, lever: float) -> t
 
 
 def diagnose_outliers(
-    kinds: np.ndarray, position: Array, orientation: Array
+    kinds: np.ndarray, position: Array, orientation: Array, numbers: np.ndarray | None = None
 ) -> tuple[np.ndarray, tuple[Diagnosis, ...]]:
     """Rows whose error (n,) [m], (n,) [rad] after a fit is far from that of all others of their kind; what to say."""
     far = np.zeros(len(position), dtype=bool)
@@ -120,34 +137,42 @@ def diagnose_outliers(
     rows = np.flatnonzero(far)
     if not len(rows):
         return rows, ()
+    named = rows if numbers is None else numbers[rows]
     finding = (
-        f"{_count(len(rows), 'sample')} of {len(position)} fit far worse than the others: {_listed(rows)}; up to "
-        f"{_millimetres(float(position[rows].max()))}, where the median is {_millimetres(float(np.median(position)))}"
+        f"{counted(len(rows), 'sample')} of {len(position)} fit far worse than the others: {listed(named)}; up to "
+        f"{millimeters(float(position[rows].max()))}, where the median is {millimeters(float(np.nanmedian(position)))}"
     )
+    turned = orientation[rows]
+    if np.isfinite(turned).any():
+        finding += (
+            f", and up to {1e3 * float(np.nanmax(turned)):.3g} mrad, where the median is "
+            f"{1e3 * float(np.nanmedian(orientation)):.3g} mrad"
+        )
     advice = "measure these again or leave them out; training gives them little weight"
-    return rows, (Diagnosis("outliers", finding, advice, tuple(rows.tolist())),)
+    return rows, (Diagnosis("outliers", finding, advice, tuple(named.tolist())),)
 
 
-def diagnose_duplicates(rows: np.ndarray) -> tuple[Diagnosis, ...]:
-    """Rows that are there already."""
+def diagnose_duplicates(rows: np.ndarray, numbers: np.ndarray) -> tuple[Diagnosis, ...]:
+    """Samples that are there already, by their ``numbers`` (n,) in the whole recording."""
     if not len(rows):
         return ()
-    finding = f"{_count(len(rows), 'sample')} repeat an earlier one in every digit: {_listed(rows)}"
+    rows = numbers[rows]
+    finding = f"{counted(len(rows), 'sample')} repeat an earlier one in every digit: {listed(rows)}"
     advice = "leave them out: they count twice, and a validation on copies of training samples says nothing"
     return (Diagnosis("duplicates", finding, advice, tuple(rows.tolist())),)
 
 
-def diagnose_limits(robot: RobotModel, data: Measurements) -> tuple[Diagnosis, ...]:
+def diagnose_limits(robot: RobotModel, data: Measurements, numbers: np.ndarray) -> tuple[Diagnosis, ...]:
     """Configurations outside of the joint limits."""
     configurations = robot.wrapped(data.configurations)
     beyond = np.maximum(robot.lower - configurations, configurations - robot.upper)
-    rows = np.flatnonzero(beyond.max(axis=1) > OUTSIDE)
+    rows = numbers[beyond.max(axis=1) > OUTSIDE]
     if not len(rows):
         return ()
     worst = int(beyond.max(axis=0).argmax())
     unit = "m" if robot.chain.prismatic[worst] else "rad"
     finding = (
-        f"{_count(len(rows), 'sample')} of {len(data)} are outside the joint limits: {_listed(rows)}; "
+        f"{counted(len(rows), 'sample')} of {len(data)} are outside the joint limits: {listed(rows)}; "
         f"{robot.joint_names[worst]} by up to {beyond[:, worst].max():.3g} {unit}"
     )
     return (Diagnosis("outside limits", finding, "check the limits in the URDF", tuple(rows.tolist())),)
@@ -162,7 +187,7 @@ def diagnose_number(robot: RobotModel, data: Measurements) -> tuple[Diagnosis, .
     per_sample = data.numbers / len(data)
     enough = f"about {int(np.ceil(wanted / per_sample))} such samples" if per_sample > 0.0 else "more samples a point"
     finding = (
-        f"{_count(len(data), 'sample')} give {data.numbers} numbers; to learn the geometry of {robot.dof} joints, "
+        f"{counted(len(data), 'sample')} give {data.numbers} numbers; to learn the geometry of {robot.dof} joints, "
         f"frame and tool takes {wanted}"
     )
     return (Diagnosis("too few samples", finding, f"measure on: {enough} at different configurations"),)
@@ -259,17 +284,4 @@ def _apart(pose: Array) -> str:
 
 
 def _length_of(pose: Array) -> str:
-    return _millimetres(float(np.linalg.norm(pose[:3, 3])))
-
-
-def _millimetres(length: float) -> str:
-    return f"{1e3 * length:.3g} mm" if length < 1.0 else f"{length:.3g} m"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
-
-
-def _listed(rows: Sequence[int] | np.ndarray) -> str:
-    shown = ", ".join(str(row) for row in rows[:5])
-    return f"row{'s' if len(rows) > 1 else ''} {shown}{', ...' if len(rows) > 5 else ''}"
+    return millimeters(float(np.linalg.norm(pose[:3, 3])))

@@ -17,18 +17,20 @@ from crisp_ik_ros.datasets.coverage import (
 )
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Dataset
 from crisp_ik_ros.datasets.diagnoses import (
-    Diagnosis,
     diagnose_coverage,
     diagnose_duplicates,
     diagnose_limits,
     diagnose_mistakes,
     diagnose_number,
+    diagnose_orientations,
     diagnose_outliers,
     diagnose_placement,
 )
+from crisp_ik_ros.datasets.diagnosis import Diagnosis
 from crisp_ik_ros.datasets.measurements import Fit, Measurements, predict, residuals
-from crisp_ik_ros.datasets.remedies import most_freedom, some_rows, spread_of, undo_mistakes
+from crisp_ik_ros.datasets.remedies import Undone, most_freedom, some_rows, spread_of, undo_mistakes
 from crisp_ik_ros.datasets.rough_fit import fit_robot, rigid_alignment
+from crisp_ik_ros.datasets.sequence import diagnose_drift, diagnose_frozen, diagnose_standstill
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
@@ -37,6 +39,10 @@ KIND_NAMES = {POSE: "poses", POSITION: "positions", SAME_POINT: "same point"}
 LEVER = 0.15
 # Samples that the robot is fitted to at most: more would make it no better.
 FITTED = 600
+# Samples that did not freeze which the rest of an inspection needs.
+FEWEST_MOVING = 8
+# Orientations that differ by less are one [rad].
+SAME_TURN = 1e-3
 
 
 class Size(NamedTuple):
@@ -105,7 +111,7 @@ class Inspection:
     diagnoses: tuple[Diagnosis, ...]
 
 
-def inspect_dataset(dataset: Dataset, robot: RobotModel) -> Inspection:
+def inspect_dataset(dataset: Dataset, robot: RobotModel, rows: np.ndarray | None = None) -> Inspection:
     """Look into samples of a robot: what they cover, how well its model fits them, and what is wrong with them.
 
     Parameters
@@ -114,6 +120,8 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel) -> Inspection:
         Of any kinds.
     robot : RobotModel
         Whose samples they are said to be, by its URDF.
+    rows : (n,), optional
+        Their rows in a recording of which they are a part, in its order: findings name these.
 
     Returns
     -------
@@ -126,25 +134,38 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel) -> Inspection:
     """
     data = Measurements.of(dataset, robot)
     lever = LEVER * robot.reach
+    rows = np.arange(len(dataset)) if rows is None else rows
     position, orientation, scatter = _nominal_errors(robot, data, dataset.group_names)
     measured = data.measured
-    undone = undo_mistakes(robot, data, lever, spread_of(robot.forward_kinematics(data.configurations)[:, :3, 3]))
-    clean = undone.data
-    diagnoses = diagnose_mistakes(robot, undone)
+    frozen, diagnoses = diagnose_frozen(robot, data, rows)
+    # What a frozen device shows fits nothing, and would be taken for other faults.
+    moving = np.setdiff1d(np.arange(len(data)), frozen)
+    useless = len(moving) < FEWEST_MOVING <= len(data)
+    if useless:
+        moving = np.arange(len(data))
+    data, undone, found = _explained(robot, data, moving, lever)
+    clean, explained = undone.data, undone.explained and not useless
+    if not useless:
+        diagnoses += found
     fit = Fit.nominal(robot)
-    if undone.explained:
+    if explained:
         diagnoses += diagnose_placement(robot, clean, lever)
         few = clean.taken(some_rows(clean, FITTED))
         fit = fit_robot(robot, few, most_freedom(robot, few), lever)
-    fitted_position, fitted_orientation = _lengths(clean, residuals(clean, predict(robot, clean, fit)))
+    residual = residuals(clean, predict(robot, clean, fit))
+    fitted_position, fitted_orientation = (_spread_out(one, moving, len(data)) for one in _lengths(clean, residual))
     outliers = np.empty(0, dtype=np.int64)
-    if undone.explained:
-        outliers, found = diagnose_outliers(clean.kinds, fitted_position, fitted_orientation)
+    if explained:
+        outliers, found = diagnose_outliers(data.kinds, fitted_position, fitted_orientation, rows)
         diagnoses += found
+        diagnoses += diagnose_standstill(robot, clean, fit, residual, rows[moving])
+        temperatures = getattr(dataset, "temperatures", None)
+        warmth = None if temperatures is None else np.asarray(temperatures, dtype=float)[moving]
+        diagnoses += diagnose_drift(robot, clean, fit, residual, rows[moving], warmth)
     duplicates = exact_duplicates(data)
-    diagnoses += diagnose_duplicates(duplicates)
-    if undone.explained:
-        diagnoses += diagnose_limits(robot, clean)
+    diagnoses += diagnose_duplicates(duplicates, rows)
+    if explained:
+        diagnoses += diagnose_limits(robot, clean, rows[moving])
     diagnoses += diagnose_number(robot, clean) + diagnose_coverage(robot, clean)
     return Inspection(
         samples=len(dataset),
@@ -162,7 +183,7 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel) -> Inspection:
         fitted_orientation=fitted_orientation,
         outliers=outliers,
         duplicates=duplicates,
-        near_duplicates=near_duplicates(robot, clean),
+        near_duplicates=moving[near_duplicates(robot, clean)],
         diagnoses=diagnoses,
     )
 
@@ -180,6 +201,35 @@ def _nominal_errors(
         position[rows] = np.linalg.norm(predicted[rows] - predicted[rows].mean(axis=0), axis=1)
         scatter[group_names[point]] = float(position[rows].mean())
     return position, orientation, scatter
+
+
+def _explained(
+    robot: RobotModel, data: Measurements, moving: np.ndarray, lever: float
+) -> tuple[Measurements, Undone, tuple[Diagnosis, ...]]:
+    """Return the samples, without orientations that cannot be used; mistakes in some rows of them; and what to say."""
+    turns = diagnose_orientations(robot, data.taken(moving), lever) if _is_constant(data, moving) else ()
+    data = data.as_positions() if turns else data
+    spread = spread_of(robot.forward_kinematics(data.configurations[moving])[:, :3, 3])
+    undone = undo_mistakes(robot, data.taken(moving), lever, spread)
+    if not undone.explained and not turns:
+        turns = diagnose_orientations(robot, data.taken(moving), lever)
+        if turns:
+            data = data.as_positions()
+            undone = undo_mistakes(robot, data.taken(moving), lever, spread)
+    return data, undone, (*turns, *diagnose_mistakes(robot, undone))
+
+
+def _is_constant(data: Measurements, rows: np.ndarray) -> bool:
+    """Whether all poses of these rows have one orientation."""
+    turns = data.poses[rows][data.kinds[rows] == POSE][:, :3, :3]
+    return len(turns) > 1 and float(np.abs(turns - turns[0]).max()) < SAME_TURN
+
+
+def _spread_out(values: Array, rows: np.ndarray, count: int) -> Array:
+    """Values (k,) of some rows as (n,) of all, NaN elsewhere."""
+    result = np.full(count, np.nan)
+    result[rows] = values
+    return result
 
 
 def _lengths(data: Measurements, residual: Array) -> tuple[Array, Array]:

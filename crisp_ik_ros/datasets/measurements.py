@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT, Dataset
+from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Dataset
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, rotation_logarithm
@@ -68,6 +68,13 @@ class Measurements:
     def with_poses(self, poses: Array) -> Measurements:
         """Return other measurements at the same configurations."""
         return replace(self, poses=poses)
+
+    def as_positions(self) -> Measurements:
+        """Return the same measurements without their orientations."""
+        poses = self.poses.copy()
+        posed = self.kinds == POSE
+        poses[posed, :3, :3] = np.eye(3)
+        return replace(self, poses=poses, kinds=np.where(posed, POSITION, self.kinds))
 
     @property
     def measured(self) -> np.ndarray:

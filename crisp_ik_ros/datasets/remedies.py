@@ -12,7 +12,14 @@ from crisp_ik_ros.datasets.dataset import POSE
 from crisp_ik_ros.datasets.measurements import Measurements
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.transforms import Array, invert_pose, matrix_from_quaternion, quaternion_from_matrix
+from crisp_ik_ros.transforms import (
+    Array,
+    euler_from_matrix,
+    invert_pose,
+    matrix_from_euler,
+    matrix_from_quaternion,
+    quaternion_from_matrix,
+)
 
 # Samples that the remedies are tried on, and of these from one common point.
 TRIED, TRIED_OF_POINT = 80, 20
@@ -180,6 +187,20 @@ def _possible(robot: RobotModel, data: Measurements, used: set[str], spread: flo
         yield _flipped(f"with the sign of {name} turned round", f"turn the sign of {name} round", sign)
     yield _flipped("with all joints' signs turned round", "turn the signs of all joints round", -np.ones(robot.dof))
     if np.any(data.kinds == POSE):
+        if "inverse orientations" not in used:
+            yield Remedy(
+                "inverse orientations",
+                "the error all but goes away when each orientation is inverted: it is of the base in the tool's frame",
+                "write the orientation of the tool in the base frame",
+                lambda one: one.with_poses(_rotations_replaced(one, lambda turns: np.swapaxes(turns, -1, -2))),
+            )
+        if "Euler angle order" not in used:
+            yield Remedy(
+                "Euler angle order",
+                "the error all but goes away when roll, pitch and yaw are taken about the axes that turn along",
+                "convert the angles: roll, pitch and yaw are expected about the fixed axes x, y and z, in this order",
+                lambda one: one.with_poses(_rotations_replaced(one, _intrinsic)),
+            )
         if "quaternion order" not in used:
             yield Remedy(
                 "quaternion order",
@@ -279,6 +300,17 @@ def _rotations_replaced(data: Measurements, change: Callable[[Array], Array]) ->
     posed = data.kinds == POSE
     poses[posed, :3, :3] = change(poses[posed, :3, :3])
     return poses
+
+
+def _intrinsic(rotations: Array) -> Array:
+    """Rotations about the axes that turn along, by the angles that the fixed axes were taken for."""
+    roll, pitch, yaw = np.moveaxis(euler_from_matrix(rotations), -1, 0)
+    zero = np.zeros_like(roll)
+    turns = [
+        matrix_from_euler(np.stack(one, axis=-1))
+        for one in ((roll, zero, zero), (zero, pitch, zero), (zero, zero, yaw))
+    ]
+    return turns[0] @ turns[1] @ turns[2]
 
 
 def _reread(rotations: Array) -> Array:

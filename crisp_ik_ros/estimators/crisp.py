@@ -9,20 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.datasets.stops import stops_of
 from crisp_ik_ros.errors import DatasetError, NotFittedError
-from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, fit_regression, validate
+from crisp_ik_ros.estimators.fitting import FEWEST_TO_CHOOSE, doubts, fit_regression, nearness_factor, validate
 from crisp_ik_ros.estimators.hyperparameters import check_hyperparameters
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.prediction import Learned, regress
 from crisp_ik_ros.estimators.samples import ConfigurationRows, TargetRows
 from crisp_ik_ros.estimators.search import NEAREST_SAMPLES
-from crisp_ik_ros.estimators.training import answer_error, nearness_weights
+from crisp_ik_ros.estimators.training import answer_error, largest_corrections, nearness_weights, trust_of
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.nystrom import NystromRidge
-from crisp_ik_ros.regression.selection import choose_hyperparameters
+from crisp_ik_ros.regression.selection import Grouping, choose_hyperparameters
 from crisp_ik_ros.regression.sums import Rows
 from crisp_ik_ros.regression.threads import limit_threads
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -70,7 +71,8 @@ class CRiSP(InverseKinematics):
     kernel_ : Kernel
     penalty_ : float
     nearness_ : (2,)
-        Weights that take the kernel's squared distances, position and orientation, to the scale of the data's spread.
+        Weights that take the kernel's squared distances, position and orientation, to the scale of the data's spread,
+        or to a shorter one where held-out parts of space show that corrections do not carry that far.
     regression_ : KernelRidge, NystromRidge or FittedRegression
         Regression of (1, phi, |phi|^2, y) on the pose.
     center_configurations_ : (m, J)
@@ -80,7 +82,8 @@ class CRiSP(InverseKinematics):
         Anything that is worth keeping of how the samples came about; written to the model file's header.
     validation_ : dict
         Error of the predicted embedding on held-out samples: position_rms [m], orientation_rms [rad] (where the loss
-        has them), of the predicted posture, posture_rms [rad], and the mean support there.
+        has them), of the predicted posture, posture_rms [rad], and the mean support there; of the model itself,
+        nominal_position_rms [m] and nominal_orientation_rms [rad]. No stop is torn apart (``stops_of``).
     """
 
     regression_: Regression
@@ -148,10 +151,15 @@ class CRiSP(InverseKinematics):
         loss = self.loss if isinstance(self.loss, Loss) else make_loss(self.loss)
         dataset.require_poses("CRiSP")
         configurations = ConfigurationRows(self.robot, dataset)
+
+        def groups(rows: np.ndarray) -> np.ndarray:
+            return stops_of(self.robot, configurations[rows])
+
         targets = TargetRows(self.robot, loss, configurations, dataset.poses)
         kernel: Kernel | str = self.kernel if self.kernel is not None else "gaussian"
         penalty = self.penalty
         count = len(dataset)
+        summary = doubts(self.robot, groups, count)
         if isinstance(kernel, str) or penalty is None:
             if count < FEWEST_TO_CHOOSE:
                 raise DatasetError(
@@ -162,10 +170,13 @@ class CRiSP(InverseKinematics):
             choosing = None if progress is None else lambda done, total: tell(CHOOSING * done // total)
             with limit_threads(0.0):
                 chosen = choose_hyperparameters(
-                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, choosing, self.validation
-                )
+                    dataset.poses, targets, criterion, kernel, ridge, self.random_state, choosing, self.validation,
+                    groups,
+                )  # fmt: skip
             kernel, penalty = chosen.kernel, chosen.ridge / count
-        validation = self._validate(loss, kernel, penalty, dataset.poses, targets)
+        validation = self._validate(loss, kernel, penalty, dataset.poses, targets, groups)
+        nearness = nearness_weights(kernel, dataset.poses)
+        nearness = nearness * self._reach(loss, kernel, nearness, count * penalty, dataset.poses, targets)
         tell((CHOOSING + 100) // 2)
         regression = self._fit_regression(kernel, penalty, dataset.poses, targets)
         indices = getattr(regression, "center_indices_", slice(None))
@@ -173,15 +184,22 @@ class CRiSP(InverseKinematics):
         self.loss_ = loss
         self.kernel_ = kernel
         self.penalty_ = float(penalty)
-        self.nearness_ = nearness_weights(kernel, dataset.poses)
+        self.nearness_ = nearness
         self.regression_ = regression
         self.center_configurations_ = np.clip(configurations[indices], self.robot.lower, self.robot.upper)
         self.samples_ = count
-        self.training_summary: dict[str, object] = {}
+        self.training_summary: dict[str, object] = summary
         self.validation_ = validation
         self._forget_compiled()
         tell(100)
         return self
+
+    @property
+    def warnings_(self) -> tuple[str, ...]:
+        """Doubts about the data, in sentences; they are kept in ``training_summary``."""
+        self._check_fitted()
+        listed = self.training_summary.get("warnings", ())
+        return tuple(str(text) for text in listed) if isinstance(listed, (list, tuple)) else ()
 
     def scores(self, poses: ArrayLike) -> Array:
         """Scores a(x) (n,), or (k, n), of the training samples at a pose (4, 4), or poses (k, 4, 4).
@@ -216,6 +234,29 @@ class CRiSP(InverseKinematics):
 
         return value
 
+    def position_residuals(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
+        """Distance vectors (n, 3) [m] from the believed tool to poses (n, 4, 4) at configurations (n, J), and supports.
+
+        Their lengths are the distances of ``errors``; NaN, with support 0, where nothing is known of a pose.
+        """
+        self._check_fitted()
+        poses, configurations = check_pose(poses), self.robot.check_configuration(configurations, "configurations")
+        vectors, supports = np.full((len(poses), 3), np.nan), np.zeros(len(poses))
+        tips = self.robot.forward_kinematics(configurations)[:, :3, 3]
+        for row, (pose, tip) in enumerate(zip(poses, tips, strict=True)):
+            problem = self._problem(pose)
+            if problem is None:
+                continue
+            supports[row] = problem.support
+            weight = self.loss_.position_weight
+            believed = pose[:3, 3]
+            if weight > 0.0 and self.loss_.name == "residual":
+                believed = believed - problem.target[:3] / weight
+            elif weight > 0.0 and self.loss_.name == "forward_kinematics":
+                believed = problem.target[:3] / weight
+            vectors[row] = believed - tip
+        return vectors, supports
+
     def save(self, path: str | Path) -> None:
         """Write the fitted model to ``path`` (.npz), replacing it only when it is complete."""
         from crisp_ik_ros.estimators.model_file import save_model
@@ -238,6 +279,10 @@ class CRiSP(InverseKinematics):
             np.ascontiguousarray(regression.coefficients_.T),
             self.center_configurations_,
             float(self.validation_.get("posture_rms", -1.0)),
+            trust_of(self.validation_),
+            largest_corrections(
+                self.loss_, self.robot.dof, self.kernel_, regression.centers_, regression.coefficients_
+            ),
         )
 
     def _tolerances(self) -> tuple[float, float]:
@@ -261,8 +306,13 @@ class CRiSP(InverseKinematics):
     def _fit_regression(self, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> KernelRidge | NystromRidge:
         return fit_regression(self, kernel, penalty, poses, targets)
 
-    def _validate(self, loss: Loss, kernel: Kernel, penalty: float, poses: Rows, targets: Rows) -> dict[str, float]:
-        return validate(self, loss, kernel, penalty, poses, targets)
+    def _validate(
+        self, loss: Loss, kernel: Kernel, penalty: float, poses: Rows, targets: Rows, groups: Grouping
+    ) -> dict[str, float]:
+        return validate(self, loss, kernel, penalty, poses, targets, groups)
+
+    def _reach(self, loss: Loss, kernel: Kernel, nearness: Array, ridge: float, poses: Rows, targets: Rows) -> float:
+        return nearness_factor(self, loss, kernel, nearness, ridge, poses, targets)
 
     def _validate_hyperparameters(self) -> None:
         check_hyperparameters(self)

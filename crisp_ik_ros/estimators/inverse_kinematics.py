@@ -219,7 +219,7 @@ class InverseKinematics:
         """Return the problem for a pose; None where nothing is known of it."""
         task, learned, _ = self._prepared()[0]
         target, posture = np.empty(self._loss.dimension(self.robot.dof)), np.empty(self.robot.dof)
-        known, weight, support, source = expect(task, learned, self.null_space_weight, pose, target, posture)
+        known, weight, support, source = expect(task, learned, self.null_space_weight, 1.0, pose, target, posture)
         return Problem(pose, target, posture, weight, support, SOURCES[source]) if known else None
 
     @property

@@ -279,19 +279,54 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         """
         self._fitted()
         frame, tool = self._mounting(session, marker)
+        return frame @ self.poses_with_payload(configurations, payloads) @ tool
+
+    def poses_with_payload(self, configurations: ArrayLike, payloads: ArrayLike | None = None) -> Array:
+        """Tip poses (..., 4, 4) [m], base frame, of configurations (..., J) with what the tip carries there [kg].
+
+        Raises
+        ------
+        InvalidInputError
+            When a payload is below 0, or more than an arm can carry.
+        NotFittedError
+            Before ``fit``.
+        """
+        self._fitted()
         if payloads is None:
-            return frame @ self.robot_.forward_kinematics(configurations) @ tool
+            return self.robot_.forward_kinematics(configurations)
         q = self.robot.check_configuration(configurations)
         masses = np.broadcast_to(check_payloads(payloads), q.shape[:-1]).ravel()
         rows, poses = q.reshape(-1, self.dof), np.empty((masses.size, 4, 4))
         for chosen, loaded in self._layout.by_payload(masses, len(rows)):
             poses[chosen] = loaded.robot_with(self._parameters).forward_kinematics(rows[chosen])
-        return frame @ poses.reshape(*q.shape[:-1], 4, 4) @ tool
+        return poses.reshape(*q.shape[:-1], 4, 4)
+
+    def mountings(self, dataset: Dataset) -> tuple[Array, Array]:
+        """Measuring frame and tool of samples, (4, 4) or of each one (n, 4, 4).
+
+        Of sessions and markers that the model does not know, those of the first.
+        """
+        self._fitted()
+        if len(self.frames_) == len(self.tools_) == 1:
+            return self.frame_, self.tool_
+        count = len(dataset)
+        sessions = np.zeros(count, dtype=int) if dataset.sessions is None else dataset.sessions
+        markers = np.zeros(count, dtype=int) if dataset.markers is None else dataset.markers
+        session_names, marker_names = dataset.session_names or ("",), dataset.marker_names or ("",)
+        frames, tools = np.empty((2, count, 4, 4))
+        for session, marker in {*zip(sessions.tolist(), markers.tolist(), strict=True)}:
+            try:
+                place = self._mounting(session_names[session], marker_names[marker])
+            except InvalidInputError:
+                place = self.frame_, self.tool_
+            own = (sessions == session) & (markers == marker)
+            frames[own], tools[own] = place
+        return frames, tools
 
     def _mounting(self, session: str | None, marker: str | None) -> tuple[Array, Array]:
         """Measuring frame and tool (4, 4) of a session and a marker, as the data named them."""
         frame, tool = self.frame_, self.tool_
-        if session is not None and len(self.frames_) > 1:
+        if session and len(self.frames_) > 1:
             frame = _named(self.frames_, session, "session")
         name = "/".join(filter(None, (session, marker)))
         if name and len(self.tools_) > 1:

@@ -16,8 +16,8 @@ from crisp_ik_ros.transforms import Array
 
 # Support from which the data alone decides; below, the answer goes over to the model's smoothly.
 FULL_SUPPORT = 0.5
-# Support that counts as none: the data's share of an answer would be a thousandth.
-LEAST_SUPPORT = 0.01
+# Support that counts as none: the answer is the model's.
+LEAST_SUPPORT = 0.05
 # Distance from the postures of the data that hardly changes a model's error [rad].
 POSTURE_SLACK = 0.1
 
@@ -36,6 +36,10 @@ class Learned(NamedTuple):
         Of the centers.
     scatter : float
         Error of the regressed posture [rad]; negative where it is not known.
+    trust : float
+        Factor of every support: 1 where held-out samples show that the data corrects the model, 0 where it does not.
+    largest : (2,)
+        Largest corrections of the embedding, position and orientation, that the data shows; infinite where not known.
     """
 
     profile: int
@@ -45,6 +49,8 @@ class Learned(NamedTuple):
     coefficients: Array
     configurations: Array
     scatter: float
+    trust: float
+    largest: Array
 
 
 class Expectation(NamedTuple):
@@ -68,7 +74,17 @@ class Expectation(NamedTuple):
 
 def nothing_learned(dof: int) -> Learned:
     """Without samples."""
-    return Learned(0, np.ones(2), np.zeros(2), np.zeros((12, 0)), np.zeros((2 + dof, 0)), np.zeros((0, dof)), -1.0)
+    return Learned(
+        0,
+        np.ones(2),
+        np.zeros(2),
+        np.zeros((12, 0)),
+        np.zeros((2 + dof, 0)),
+        np.zeros((0, dof)),
+        -1.0,
+        1.0,
+        np.full(2, np.inf),
+    )
 
 
 @allocating
@@ -85,8 +101,11 @@ def regress(learned, pose, out):
 
 
 @allocating
-def expect(task, learned, null_space_weight, pose, target, posture):
-    """Write the target embedding (D,) and the posture (J,) of a pose to ``target`` and ``posture``."""
+def expect(task, learned, null_space_weight, most_support, pose, target, posture):
+    """Write the target embedding (D,) and the posture (J,) of a pose to ``target`` and ``posture``.
+
+    The support is at most ``most_support``: what is known of an answer's configuration may be less than of its pose.
+    """
     has_fallback = fallback_target(task.code, task.weights, pose, target)
     assign(posture, task.rest)
     if learned.features.shape[1] == 0:
@@ -97,10 +116,12 @@ def expect(task, learned, null_space_weight, pose, target, posture):
     total = row[0]
     # The data covers a pose where the scores add up to 1 and a sample is near; a smooth kernel carries the former far
     # out. One spread away counts as 0.6, two as 0.14.
-    support = min(support_of(total), np.exp(-0.5 * nearest))
+    support = min(learned.trust * min(support_of(total), np.exp(-0.5 * nearest)), most_support)
     if support < LEAST_SUPPORT:
         # s <= 0 has no least-squares form; far from the data there is only the model.
-        return Expectation(has_fallback, 0.0, 0.0, NOMINAL)
+        return Expectation(has_fallback, null_space_weight if has_fallback else 0.0, 0.0, NOMINAL)
+    if has_fallback:
+        _limit_correction(learned.largest, target, total, row)
     share = 1.0
     if support < FULL_SUPPORT and has_fallback:
         x = support / FULL_SUPPORT
@@ -111,6 +132,22 @@ def expect(task, learned, null_space_weight, pose, target, posture):
         posture[j] = min(max(row[2 + dimension + j] / total, task.lower[j]), task.upper[j])
     weight = share * null_space_weight if has_fallback else 0.0
     return Expectation(True, weight, support, LEARNED if share == 1.0 else BLENDED)
+
+
+@innermost
+def _limit_correction(largest, target, total, row):
+    """Shorten the regressed correction of the model's embedding ``target`` to the largest that the data shows."""
+    begin, dimension = 0, target.shape[0]
+    for part in range(2):
+        end = 3 if part == 0 else dimension
+        squared = 0.0
+        for d in range(begin, end):
+            squared += (row[1 + d] / total - target[d]) ** 2
+        if squared > largest[part] ** 2:
+            factor = largest[part] / np.sqrt(squared)
+            for d in range(begin, end):
+                row[1 + d] = total * (target[d] + factor * (row[1 + d] / total - target[d]))
+        begin = end
 
 
 @innermost

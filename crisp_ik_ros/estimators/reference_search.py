@@ -47,6 +47,7 @@ def search_by_lbfgsb(
     failure = Status.NO_SOLUTION if count >= STARTS_FOR_A_VERDICT else Status.TIMED_OUT
     expectation = Expectation(True, problem.prior_weight, problem.support, SOURCES.index(problem.source))
     support = support_at(knowledge.task, knowledge.learned.scatter, expectation, problem.posture, best[0])
+    # Nothing is solved again here: this is what the compiled search is compared with.
     return IKResult(
         best[0], success, Status.SUCCESS if success else failure, best[1], best[2], support, evaluations, problem.source
     )

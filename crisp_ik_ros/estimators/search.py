@@ -7,14 +7,16 @@ import numpy as np
 from crisp_ik_ros.compiled import allocating, assign, entry, inlined, innermost
 from crisp_ik_ros.estimators.clock import seconds
 from crisp_ik_ros.estimators.descent import ANYWHERE, BEST, NEAR, SEED, descend, judge, make_run, out_of_reach
-from crisp_ik_ros.estimators.prediction import expect, support_at
+from crisp_ik_ros.estimators.prediction import FULL_SUPPORT, LEAST_SUPPORT, expect, support_at
 from crisp_ik_ros.estimators.requests import SEED_SLACK
 from crisp_ik_ros.estimators.starts import draw, take_nearest
 from crisp_ik_ros.losses.loss import RADIANS
 from crisp_ik_ros.regression.kernels import add_squares, write_features
 from crisp_ik_ros.robots.limits import INSIDE, distance_between, first_outside
 from crisp_ik_ros.solvers.result import (
+    BLENDED,
     ITERATIONS,
+    LEARNED,
     NO_SOLUTION,
     NOMINAL,
     ORIENTATION_ERROR,
@@ -36,6 +38,9 @@ NEAREST_OF_TABLE = 16
 # Starts of a request that wants the solution nearest the seed, and of the look within its largest step.
 STARTS_TO_COMPARE = 32
 STARTS_WITHIN_STEP = 8
+# Support of an answer's configuration from which its correction stands as the pose calls for it; it goes over to the
+# model's answer below, and is that at the least support.
+KNOWN_CONFIGURATION = 0.15
 # Pull towards the seed among the solutions, where the nearest is wanted and the estimator has no weight of its own.
 SEED_WEIGHT = 0.03
 
@@ -74,23 +79,42 @@ def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, answer):
     task, learned, joints = knowledge.task, knowledge.learned, knowledge.task.lower.shape[0]
     for i in range(4):
         assign(run.pose[i], pose[i])
-    assign(run.best, seed)
-    run.counts[0], run.counts[1] = 0, 0
-    run.figures[0], run.figures[1], run.figures[2] = np.inf, np.inf, np.inf
-    expectation = expect(task, learned, wish.null_space_weight, run.pose, run.target, run.posture)
-    status = NO_SOLUTION
-    if expectation.known:
+    run.counts[0], support, source = 0, 0.0, NOMINAL
+    most_support, of_pose, of_answer = 1.0, 0.0, 0.0
+    while True:
+        assign(run.best, seed)
+        run.counts[1] = 0
+        run.figures[0], run.figures[1], run.figures[2] = np.inf, np.inf, np.inf
+        expectation = expect(task, learned, wish.null_space_weight, most_support, run.pose, run.target, run.posture)
+        status = NO_SOLUTION
+        if not expectation.known:
+            break
         if out_of_reach(task, wish, run):
             _return(task, wish, run, seed)
         else:
             status = _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock)
+        support, source = support_at(task, learned.scatter, expectation, run.posture, run.best), expectation.source
+        if source == NOMINAL or (status != SUCCESS and seconds(clock) >= deadline):
+            break
+        if most_support == 1.0:
+            of_pose, of_answer = expectation.support, support
+            if support >= min(KNOWN_CONFIGURATION, of_pose):
+                break
+            # The data covers this configuration far less than its pose: its correction counts for less, down to none.
+            known = (support - LEAST_SUPPORT) / (KNOWN_CONFIGURATION - LEAST_SUPPORT)
+            most_support = FULL_SUPPORT * max(known, 0.0)
+        else:
+            # What the new configuration keeps of the pose's support.
+            support = min(support * of_pose / expectation.support, of_answer)
+            if support >= LEAST_SUPPORT:
+                break
+            most_support = 0.0
+    if source == LEARNED and support < FULL_SUPPORT:
+        source = BLENDED
     assign(answer, run.best)
     answer[joints + POSITION_ERROR], answer[joints + ORIENTATION_ERROR] = run.figures[1], run.figures[2]
     answer[joints + STATUS], answer[joints + ITERATIONS] = status, run.counts[0]
-    answer[joints + SUPPORT], answer[joints + SOURCE] = 0.0, NOMINAL
-    if expectation.known:
-        answer[joints + SUPPORT] = support_at(task, learned.scatter, expectation, run.posture, run.best)
-        answer[joints + SOURCE] = expectation.source
+    answer[joints + SUPPORT], answer[joints + SOURCE] = support, source
 
 
 @innermost
@@ -124,7 +148,7 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
             kind = NEAR
             draw(wish.random_state, number, run.state.lower, run.state.upper, run.initial)
         else:
-            kind = _begin(knowledge, wish, run, seed, expectation.support > 0.0, number)
+            kind = _begin(knowledge, wish, run, seed, expectation.support >= LEAST_SUPPORT, number)
         number += 1
         reached = descend(task, wish, run, posture, weight, NEAR if within else kind)
         if not certifies:

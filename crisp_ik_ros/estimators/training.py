@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from crisp_ik_ros.compiled import entry
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.samples import ConfigurationRows
+from crisp_ik_ros.losses.forward_kinematics import ForwardKinematicsLoss
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.selection import Criterion, spread
@@ -17,6 +20,11 @@ from crisp_ik_ros.transforms import Array, pose_error
 # Square of the change of a model's error, relative to its size, over 1 rad of motion in the null space: that moves the
 # elbow, not all of the arm.
 NULL_SPACE_SENSITIVITY = 0.1
+# Share of the model's error down to which held-out errors must come for the data to be trusted fully, and an error that
+# no measuring device shows [m or rad].
+CORRECTED_SHARE, NEGLIGIBLE_ERROR = 0.5, 1e-5
+# Centers at most that the largest correction is looked for at.
+CORRECTIONS_READ = 1000
 # Keeps one sample that happens to be predicted exactly from deciding the geometric mean.
 LEAST_SQUARED_ERROR = 1e-14
 
@@ -64,14 +72,17 @@ def answer_error(robot: RobotModel, loss: Loss, configurations: Rows, poses: Row
     return criterion
 
 
-def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) -> dict[str, float]:
+def held_out_errors(
+    loss: Loss, dof: int, predictions: Array, targets: Array, poses: Array | None = None
+) -> dict[str, float]:
     """Root mean square errors of the predicted embedding, predictions against targets (k, C), and the mean support.
 
     Returns
     -------
     dict
         support_mean, posture_rms [rad], position_rms [m] and orientation_rms [rad]; for the radians loss embedding_rms
-        in place of the last two.
+        in place of the last two. With the poses (k, 4, 4) also nominal_position_rms and nominal_orientation_rms: the
+        model's own errors there.
     """
     dimension = loss.dimension(dof)
     total = np.where(predictions[:, :1] > 0.0, predictions[:, :1], np.nan)
@@ -84,11 +95,66 @@ def held_out_errors(loss: Loss, dof: int, predictions: Array, targets: Array) ->
     if loss.name == "radians":
         result["embedding_rms"] = _root_mean_square(error)
         return result
-    if loss.position_weight > 0.0:
-        result["position_rms"] = _root_mean_square(error[:, :3]) / loss.position_weight
-    if loss.orientation_weight > 0.0:
-        result["orientation_rms"] = _root_mean_square(error[:, 3:]) / loss.orientation_weight
+    corrections = None if poses is None else targets[:, 1 : 1 + dimension] - nominal_embedding(loss, dof, poses)
+    parts = (("position", slice(0, 3), loss.position_weight), ("orientation", slice(3, None), loss.orientation_weight))
+    for name, columns, weight in parts:
+        if weight > 0.0:
+            result[f"{name}_rms"] = _root_mean_square(error[:, columns]) / weight
+            if corrections is not None:
+                result[f"nominal_{name}_rms"] = _root_mean_square(corrections[:, columns]) / weight
     return result
+
+
+def nominal_embedding(loss: Loss, dof: int, poses: Array) -> Array:
+    """Embedding (n, D) that a model without errors would have at poses (n, 4, 4); zeros for the radians loss."""
+    if isinstance(loss, ForwardKinematicsLoss):
+        return loss.embed_poses(np.array(poses, dtype=float))
+    return np.zeros((len(poses), loss.dimension(dof)))
+
+
+def trust_of(validation: Mapping[str, float]) -> float:
+    """How far held-out samples show that the data corrects the model: 1 as a rule, 0 where it makes it worse.
+
+    It falls from 1, where the errors are ``CORRECTED_SHARE`` of the model's, to 0 where they are as large. 1 where
+    nothing was measured, and for errors that no device shows (``NEGLIGIBLE_ERROR``).
+    """
+    worst = 0.0
+    for name in ("position_rms", "orientation_rms"):
+        error, nominal = validation.get(name, np.nan), validation.get(f"nominal_{name}", np.nan)
+        if not np.isfinite(nominal):
+            continue
+        if not np.isfinite(error):
+            # Nothing could be predicted.
+            return 0.0
+        if error > NEGLIGIBLE_ERROR:
+            worst = max(worst, error / max(nominal, NEGLIGIBLE_ERROR))
+    return float(np.clip((1.0 - worst) / (1.0 - CORRECTED_SHARE), 0.0, 1.0))
+
+
+def largest_corrections(loss: Loss, dof: int, kernel: Kernel, centers: Array, coefficients: Array) -> Array:
+    """Largest corrections (2,) of the model's embedding, position and orientation, at the centers of a regression.
+
+    Infinite where they cannot be told: for the radians loss, and where the features (m, F) do not hold the poses.
+    """
+    if isinstance(loss, ForwardKinematicsLoss):
+        scales = kernel.scales
+        if not (kernel.orientation == "chordal" and np.isfinite(scales).all()):
+            return np.full(2, np.inf)
+    elif loss.name != "residual":
+        return np.full(2, np.inf)
+    rows = np.linspace(0, len(centers) - 1, min(len(centers), CORRECTIONS_READ)).astype(int)
+    predictions = kernel.matrix(centers[rows], centers) @ coefficients
+    covered = predictions[:, 0] > 0.5
+    if not covered.any():
+        return np.full(2, np.inf)
+    predictions, chosen = predictions[covered], centers[rows][covered]
+    corrections = predictions[:, 1 : 1 + loss.dimension(dof)] / predictions[:, :1]
+    if isinstance(loss, ForwardKinematicsLoss):
+        poses = np.tile(np.eye(4), (len(chosen), 1, 1))
+        poses[:, :3, 3] = chosen[:, :3] * kernel.position_length_scale
+        poses[:, :3, :3] = (chosen[:, 3:] * np.sqrt(2.0) * kernel.orientation_length_scale).reshape(-1, 3, 3)
+        corrections = corrections - nominal_embedding(loss, dof, poses)
+    return np.array([np.linalg.norm(corrections[:, part], axis=1).max() for part in (slice(0, 3), slice(3, None))])
 
 
 def nearness_weights(kernel: Kernel, poses: Rows) -> Array:
@@ -114,4 +180,5 @@ def support_of(total: float) -> float:
 
 
 def _root_mean_square(error: Array) -> float:
-    return float(np.sqrt(np.nanmean((error**2).sum(axis=1))))
+    squared = (error**2).sum(axis=1)
+    return float(np.sqrt(np.nanmean(squared))) if np.isfinite(squared).any() else float("nan")

@@ -48,10 +48,23 @@ class Trainer(Node):
             self,
             "estimator",
             "auto",
-            "'crisp', 'learned_kinematics', or 'auto': crisp for full poses, else learned_kinematics.",
+            "'crisp', 'learned_kinematics', or 'auto': by the data and by errors on held-out stops.",
         )
-        self._frame = declare(self, "frame", "known", "Whether data is in the base frame: 'known' or 'unknown'.")
-        self._tool = declare(self, "tool", "known", "Whether the tip link was measured: 'known' or 'unknown'.")
+        self._frame = declare(
+            self, "frame", "auto", "Whether data is in the base frame: 'known', 'unknown', or 'auto': as it shows."
+        )
+        self._tool = declare(
+            self, "tool", "auto", "Whether the tip link was measured: 'known', 'unknown', or 'auto': as the data shows."
+        )
+        self._harmonics = declare(
+            self, "harmonics", -1, "Periodic errors of up to so many periods a turn. -1: the estimator's own.", -1, 40
+        )
+        self._position_noise = declare(
+            self, "position_noise", 0.0, "Device noise along each axis [m]. 0: found with the rest.", 0.0, 0.1
+        )
+        self._force = declare(
+            self, "force", False, "Whether data of which a model would be worse than none is trained on all the same."
+        )
         self._region = declare(
             self, "region", "demo", "Where to sample: 'demo' (around spiral and circle) or 'workspace' (everywhere)."
         )
@@ -99,6 +112,9 @@ class Trainer(Node):
             report=_path(self._report),
             corrected_urdf=_path(self._corrected_urdf),
             urdf=urdf_path(self._place["urdf"], self._place["robot"]),
+            harmonics=None if self._harmonics < 0 else self._harmonics,
+            position_noise=self._position_noise or None,
+            force=self._force,
         )
         self._outputs = {path: _state(path) for path in (output, request.report, request.corrected_urdf) if path}
         log = self.get_logger()

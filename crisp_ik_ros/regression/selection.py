@@ -10,7 +10,7 @@ import numpy as np
 from crisp_ik_ros.errors import InvalidInputError, RegressionError
 from crisp_ik_ros.regression.cholesky import factorise, solve_factorised
 from crisp_ik_ros.regression.kernels import Kernel, make_kernel
-from crisp_ik_ros.regression.leave_one_out import leave_one_out_errors
+from crisp_ik_ros.regression.leave_one_out import leave_group_out_errors
 from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
 from crisp_ik_ros.transforms import Array, rotation_logarithm
 
@@ -27,10 +27,17 @@ SCALE_FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 RIDGES = (1e-11, 1e-9, 1e-7, 1e-5, 1e-3)
 # Rounds of changing one hyperparameter at a time.
 ROUNDS = 3
+# Length scales are at most so many times the spread of the samples: beyond, a Gaussian is a polynomial over the data to
+# many digits, and says nothing of how far it can be believed outside. On noise-free samples of the demo, errors with 8
+# were a quarter of those without a bound.
+LONGEST_SCALE_FACTOR = 8.0
+# A ridge below so many times the rounding of the kernel matrix, whose largest eigenvalue is up to n, fits rounding.
+LEAST_RIDGE_PER_SAMPLE = 10.0 * float(np.finfo(float).eps)
 
 VALIDATIONS = ("held_out", "leave_one_out")
 
 Criterion = Callable[[Array, np.ndarray], float]
+Grouping = Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -66,12 +73,13 @@ def choose_hyperparameters(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
     validation: str = "held_out",
+    groups: Grouping | None = None,
 ) -> Selection:
     """Choose what is not given by the error on samples that a regression has not seen.
 
     First a coarse grid over both length scales and the ridge, then each of the three alone, in rounds, until none
     improves, and, where there are many samples, all again on more of them. Among errors that are negligible the
-    longest length scales win.
+    longest length scales win, up to ``LONGEST_SCALE_FACTOR`` spreads of the samples; the ridge stays above rounding.
 
     Parameters
     ----------
@@ -91,18 +99,26 @@ def choose_hyperparameters(
         Which samples those are: up to 300 apart from the up to 3000 that candidates are fitted to, or each of the
         latter, predicted from all others in closed form. With few samples the second wastes none, and hangs less on
         one split.
+    groups : callable, optional
+        Takes rows (k,) to the label (k,) of each one's group, such as the stop it was read at. A group is held out or
+        predicted as a whole: readings of one stop on both sides of a split would judge nothing but their noise.
 
     Raises
     ------
     InvalidInputError
         When there is no such validation.
     RegressionError
-        When no candidate gives a finite error.
+        When no candidate gives a finite error, or all samples are one group.
     """
     check_validation(validation)
     order = np.random.default_rng(seed).permutation(len(poses))
-    count = 0 if validation == "leave_one_out" else min(max(len(poses) // 4, 1), VALIDATION_SAMPLES)
-    held_out, remaining = order[:count], order[count : count + REFINEMENT_SAMPLES]
+    if validation == "leave_one_out":
+        held_out, remaining = order[:0], order[:REFINEMENT_SAMPLES]
+    else:
+        held_out, remaining = split_groups(order, len(poses) // 4, VALIDATION_SAMPLES, REFINEMENT_SAMPLES, groups)
+    labels = remaining if groups is None else groups(remaining)
+    if validation == "leave_one_out" and len(np.unique(labels)) < 2:
+        raise RegressionError("all samples are one group: nothing can be held out to choose hyperparameters by")
     sample_poses, sample_targets = read(poses, remaining), read(targets, remaining)
     held_out_poses = read(poses, held_out)
     position_spread, angle_spread = spread(sample_poses[:TRAINING_SAMPLES])
@@ -118,6 +134,11 @@ def choose_hyperparameters(
         orientation = orientation_factor * angle_spread if angle_spread > 1e-9 else np.inf
         return make_kernel(kernel, position, orientation)
 
+    def allowed(candidate: tuple[float, float, float], training: int) -> bool:
+        """Whether what is free of a candidate is within its bounds."""
+        scales = not searching or max(candidate[:2]) <= LONGEST_SCALE_FACTOR
+        return scales and (ridge is not None or candidate[2] >= LEAST_RIDGE_PER_SAMPLE * training)
+
     def error_of(kernel: Kernel, value: float, training: int) -> float:
         features = kernel.features(sample_poses[:training])
         matrix = kernel.matrix(features, features)
@@ -128,7 +149,8 @@ def choose_hyperparameters(
             return np.inf
         wanted = sample_targets[:training]
         if validation == "leave_one_out":
-            error = criterion(wanted - leave_one_out_errors(factor, wanted), remaining[:training])
+            errors = leave_group_out_errors(factor, wanted, labels[:training])
+            error = criterion(wanted - errors, remaining[:training])
         else:
             row = kernel.matrix(kernel.features(held_out_poses), features)
             error = criterion(row @ solve_factorised(factor, wanted), held_out)
@@ -145,7 +167,7 @@ def choose_hyperparameters(
         nonlocal best
         for candidate in candidates:
             key = (training, *candidate)
-            if key in tried:
+            if key in tried or not allowed(candidate, training):
                 continue
             error = error_of(make(candidate[0], candidate[1]), candidate[2], training)
             tried[key] = error
@@ -183,6 +205,37 @@ def choose_hyperparameters(
     if not np.isfinite(best[0]):
         raise RegressionError("no candidate of length scales and penalty gives a finite validation error")
     return Selection(make(best[1], best[2]), best[3], float(best[0]), len(tried))
+
+
+def split_groups(
+    order: np.ndarray, wanted: int, most: int, most_remaining: int, groups: Grouping | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Split rows in a random order into ``wanted`` of them, at least one and at most ``most``, and others.
+
+    With ``groups`` the first are whole groups, about the share of all groups that was wanted of the rows, and none of
+    the others belongs to one of them.
+
+    Raises
+    ------
+    RegressionError
+        When all rows are one group.
+    """
+    count = min(max(wanted, 1), most)
+    held_out, remaining = order[:count], order[count : count + most_remaining]
+    if groups is None:
+        return held_out, remaining
+    rows = order[: count + most_remaining]
+    _, first, place, sizes = np.unique(groups(rows), return_index=True, return_inverse=True, return_counts=True)
+    if len(first) == len(rows):
+        return held_out, remaining
+    if len(first) < 2:
+        raise RegressionError("all samples are one group: nothing can be held out")
+    # Groups in the order in which they appear, as many of them as the share of the rows comes to.
+    appearance = np.argsort(first, kind="stable")
+    chosen = appearance[: min(max(round(len(first) * count / len(rows)), 1), len(first) - 1)]
+    within = max(int(np.searchsorted(np.cumsum(sizes[chosen]), most, side="right")), 1)
+    taken = np.isin(place, chosen[:within])
+    return rows[taken], rows[~taken]
 
 
 def _rank(error: float, candidate: tuple[float, float, float]) -> tuple[float, float, float]:

@@ -25,7 +25,7 @@ def describe_model(path: Path) -> dict[str, Any]:
     model = load_model(path)
     robot = model.robot
     shown: dict[str, Any] = {
-        "warnings": list(model.warnings_) if isinstance(model, LearnedKinematics) else [],
+        "warnings": [*_texts(model.training_summary.get("data_warnings")), *model.warnings_],
         "file": str(path),
         "kilobytes": path.stat().st_size // 1000,
         "estimator": type(model).__name__,
@@ -56,6 +56,10 @@ def describe_model(path: Path) -> dict[str, Any]:
         for joint, lower, upper in zip(movable, robot.lower, robot.upper, strict=True)
     }
     return shown
+
+
+def _texts(listed: object) -> list[str]:
+    return [str(text) for text in listed] if isinstance(listed, list) else []
 
 
 def _readable(validation: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.hyperparameters import LARGEST_SEED, check_positive, check_whole
 from crisp_ik_ros.losses.evaluate import make_loss
@@ -16,7 +16,10 @@ from crisp_ik_ros.regression.selection import check_validation
 
 AUTO, CRISP, LEARNED_KINEMATICS = "auto", "crisp", "learned_kinematics"
 ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
-PLACES = ("known", "unknown")
+KNOWN, UNKNOWN = "known", "unknown"
+PLACES = (KNOWN, UNKNOWN, AUTO)
+# Periods of periodic errors that may be asked for, and noise of a device that is none [m].
+MOST_HARMONICS, LARGEST_NOISE = 40, 0.1
 
 
 @dataclass(frozen=True)
@@ -28,15 +31,19 @@ class TrainingRequest:
     output : Path
         Model file.
     estimator : str
-        "crisp", "learned_kinematics", or "auto": by the data and by what is asked for.
-    frame, tool : "known" or "unknown"
-        As in ``LearnedKinematics``.
+        "crisp", "learned_kinematics", or "auto": by what is asked for, the data, and errors on held-out stops.
+    frame, tool : "known", "unknown" or "auto"
+        As in ``LearnedKinematics``; "auto": as the data shows.
+    harmonics, position_noise
+        As in ``LearnedKinematics``; None: its defaults.
     loss, kernel, penalty, centers, center_selection, validation, scheduler
         As in ``CRiSP``; LearnedKinematics has no use for them.
     seed : int
         Of subsets, folds and centers.
     report, corrected_urdf : Path, optional
         Page with pictures, and URDF with the geometry that was identified: of LearnedKinematics.
+    force : bool
+        Whether samples of which a model would be worse than none are trained on all the same.
     urdf : str or Path
         The nominal robot's URDF, where a corrected one is asked for.
     """
@@ -56,12 +63,17 @@ class TrainingRequest:
     report: Path | None = None
     corrected_urdf: Path | None = None
     urdf: str | Path = ""
+    harmonics: int | None = None
+    position_noise: float | None = None
+    force: bool = False
 
     def wishes(self) -> list[str]:
         """List what is asked for that only LearnedKinematics can do."""
         asked = {
-            "an unknown measuring frame": self.frame == "unknown",
-            "an unknown tool": self.tool == "unknown",
+            "an unknown measuring frame": self.frame == UNKNOWN,
+            "an unknown tool": self.tool == UNKNOWN,
+            "periodic errors": self.harmonics is not None,
+            "the noise of the device": self.position_noise is not None,
             "a report": self.report is not None,
             "a corrected URDF": self.corrected_urdf is not None,
         }
@@ -91,13 +103,15 @@ class TrainingRequest:
             raise InvalidInputError("estimator", repr(self.estimator), " or ".join(map(repr, ESTIMATORS)))
         for name in ("frame", "tool"):
             if getattr(self, name) not in PLACES:
-                raise InvalidInputError(name, repr(getattr(self, name)), "'known' or 'unknown'")
+                raise InvalidInputError(name, repr(getattr(self, name)), "'known', 'unknown' or 'auto'")
         make_loss(self.loss)
         if self.kernel not in KERNELS:
             raise InvalidInputError("kernel", repr(self.kernel), " or ".join(map(repr, KERNELS)))
         check_positive(optional=True, penalty=self.penalty)
         check_whole(1, optional=True, centers=self.centers)
         check_whole(0, most=LARGEST_SEED, seed=self.seed)
+        check_whole(0, optional=True, most=MOST_HARMONICS, harmonics=self.harmonics)
+        check_positive(optional=True, most=LARGEST_NOISE, position_noise=self.position_noise)
         check_center_selection(self.center_selection)
         check_validation(self.validation)
         wishes = self.wishes()
@@ -111,13 +125,7 @@ class TrainingRequest:
                 "the report's pictures need matplotlib, which is not installed: pip install matplotlib"
             )
 
-    def choose(self, dataset: Dataset) -> tuple[str, str]:
-        """Estimator for a dataset, and why, in words."""
-        if self.estimator != AUTO:
-            return self.estimator, "as asked for"
-        if not dataset.only_poses:
-            return LEARNED_KINEMATICS, "the data has samples without a full pose"
-        wishes = self.wishes()
-        if wishes:
-            return LEARNED_KINEMATICS, f"asked for {' and '.join(wishes)}"
-        return CRISP, "all samples are full poses"
+    def options(self) -> dict[str, Any]:
+        """Return the options of LearnedKinematics that are given."""
+        given = {"harmonics": self.harmonics, "position_noise": self.position_noise}
+        return {name: value for name, value in given.items() if value is not None}

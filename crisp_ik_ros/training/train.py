@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,12 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.training.checks import Checked, check_samples
+from crisp_ik_ros.training.comparison import choose_estimator
 from crisp_ik_ros.training.findings import kernel_term
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import write_report
-from crisp_ik_ros.training.request import CRISP, LEARNED_KINEMATICS, TrainingRequest
+from crisp_ik_ros.training.request import AUTO, CRISP, KNOWN, LEARNED_KINEMATICS, TrainingRequest
 from crisp_ik_ros.training.resources import check_outputs, check_training_memory
 from crisp_ik_ros.training.samples import counts
 
@@ -36,6 +38,8 @@ class Trained:
         What it was fitted to.
     notes : tuple of str
         What else there is to say, in sentences.
+    checked : Checked
+        What a look into the samples showed.
     seconds : float
         For fitting and writing.
     """
@@ -46,11 +50,13 @@ class Trained:
     dataset: Dataset
     notes: tuple[str, ...]
     seconds: float
+    checked: Checked
+    figures: dict[str, Any]
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What a user should know before trusting the model."""
-        return self.model.warnings_ if isinstance(self.model, LearnedKinematics) else ()
+        return (*self.checked.warnings, *self.model.warnings_)
 
     def summary(self) -> dict[str, Any]:
         """What is shown of it, warnings first."""
@@ -58,6 +64,8 @@ class Trained:
         shown: dict[str, Any] = {
             "warnings": list(self.warnings),
             "estimator": self.choice,
+            **({"comparison, held out [mm]": self.figures} if self.figures else {}),
+            **({"frame and tool": self.checked.placement} if self.checked.placement else {}),
             "file": str(output),
             "kilobytes": output.stat().st_size // 1000,
             "samples": len(self.dataset),
@@ -102,15 +110,21 @@ def train(
     Raises
     ------
     CrispIKError
-        When the request or the data cannot be used, or the training does not fit into memory or on the disk; then no
-        model is written. What is known without the data is refused before it is gathered.
+        When the request or the data cannot be used, a model of the data would be worse than none, or the training does
+        not fit into memory or on the disk; then no model is written. What is known without the data is refused before
+        it is gathered.
     """
     request.check()
     check_outputs(request, count, robot.dof)
     if count is not None:
         check_training_memory(request, count, robot.dof, LEARNED_KINEMATICS if request.learns() else CRISP)
     dataset = gather()
-    name, why = request.choose(dataset)
+    # Samples that were drawn here have no device that could fail.
+    simulated = count is not None
+    checked = Checked(KNOWN, KNOWN, {}) if simulated else check_samples(request, robot, dataset, tell)
+    request = replace(request, frame=_decided(request.frame, checked.frame), tool=_decided(request.tool, checked.tool))
+    choice = choose_estimator(request, robot, dataset, simulated, progress)
+    name, why = choice.name, choice.why
     check_outputs(request, len(dataset), robot.dof)
     check_training_memory(request, len(dataset), robot.dof, name)
     notes = dataset.notes
@@ -118,7 +132,9 @@ def train(
     model: CRiSP | LearnedKinematics
     if name == LEARNED_KINEMATICS:
         tell(f"fitting {counts(dataset)} with learned_kinematics ({why})")
-        learned = LearnedKinematics(robot, frame=request.frame, tool=request.tool, random_state=request.seed)
+        learned = LearnedKinematics(
+            robot, frame=request.frame, tool=request.tool, random_state=request.seed, **request.options()
+        )
         model = learned.fit(dataset, progress("identifying"))
         if request.unused():
             notes += (f"Options of CRiSP that LearnedKinematics has no use for: {', '.join(request.unused())}.",)
@@ -129,7 +145,12 @@ def train(
             center_selection=request.center_selection, validation=request.validation, scheduler=request.scheduler,
         )  # fmt: skip
         model = crisp.fit(dataset, progress("choosing length scales, fitting"))
-    model.training_summary = dict(source)
+    own = {"warnings": list(model.warnings_)} if isinstance(model, CRiSP) and model.warnings_ else {}
+    found = {
+        "chosen": f"{name} ({why})" if request.estimator == AUTO else "",
+        "comparison": choice.figures, "placement": checked.placement, "data_warnings": list(checked.warnings),
+    }  # fmt: skip
+    model.training_summary = {**source, **own, **{key: value for key, value in found.items() if value}}
     if isinstance(model, CRiSP) and len(model.center_configurations_) < len(dataset):
         model.training_summary["center_selection"] = request.center_selection
     model.save(request.output)
@@ -139,7 +160,12 @@ def train(
         if request.report is not None:
             tell(f"writing {request.report}")
             write_report(model, dataset, request.report, source)
-    return Trained(request, model, f"{name} ({why})", dataset, notes, time.perf_counter() - begin)
+    seconds = time.perf_counter() - begin
+    return Trained(request, model, f"{name} ({why})", dataset, notes, seconds, checked, choice.figures)
+
+
+def _decided(asked: str, found: str) -> str:
+    return found if asked == AUTO else asked
 
 
 def readable(validation: dict[str, Any]) -> str:

@@ -22,7 +22,8 @@ def test_it_samples_fits_saves_and_reuses(ros, start, tmp_path, panda):
     parameters = {"output": str(output), "samples": 400, "centers": 200, "joint_bias_deg": 1.0, "reuse": True}
     process = start("trainer", **parameters)
     assert process.wait() == 0, process.text
-    assert "100 %" in process.text and "validation error: position" in process.text
+    assert "100 %" in process.text
+    assert re.search(r"validation error: nominal model [\d.]+ mm rms, position [\d.]+ mm rms", process.text)
     model = load_model(output, panda)
     assert model.samples_ == 400 and model.loss_.name == "residual"
     again = start("trainer", **parameters)
@@ -115,3 +116,17 @@ def test_words_that_mean_nothing_are_refused(ros, start, tmp_path):
     for process, word in [(start("trainer", output=output, **parameters), word) for parameters, word in cases]:
         assert process.wait() == 1, process.text
         assert "FATAL" in process.text and word in process.text and "Traceback" not in process.text
+
+
+def test_data_that_no_good_model_can_come_of_is_refused_unless_forced(ros, start, tmp_path, panda):
+    q = panda.random_configurations(40, np.random.default_rng(0))
+    poses = np.tile(panda.forward_kinematics(panda.rest), (40, 1, 1))
+    data, output = tmp_path / "frozen.csv", tmp_path / "model.npz"
+    Dataset(q, poses, panda.joint_names).save(data)
+    process = start("trainer", dataset=str(data), output=str(output))
+    assert process.wait() == 1 and not output.exists()
+    assert "frozen measurement" in process.text and "force" in process.text
+    process = start("trainer", dataset=str(data), output=str(output), force=True, harmonics=2)
+    assert process.wait() == 0, process.text
+    assert "[WARN]" in process.text and "frozen measurement" in process.text
+    assert load_model(output).harmonics == 2
