@@ -42,7 +42,12 @@ from crisp_ik_ros.estimators.identification.measurements import (
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, normal_equations
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, covering_factor, error_bounds, nearness_table
+from crisp_ik_ros.estimators.identification.uncertainty import (
+    Uncertainty,
+    covering_factor,
+    error_bounds,
+    nearness_table,
+)
 from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, summary
 
 PRIORS = Priors()

@@ -13,13 +13,14 @@ from crisp_ik_ros.transforms import Array
 STOP_TOLERANCE = 2e-3
 
 
-def stops_of(robot: RobotModel, configurations: Array, tolerance: float = STOP_TOLERANCE) -> np.ndarray:
+def stops_of(robot: RobotModel | None, configurations: Array, tolerance: float = STOP_TOLERANCE) -> np.ndarray:
     """Number (n,) of the stop that each configuration (n, J) belongs to, counted in the order of their first readings.
 
     The first reading that belongs to no stop yet begins one, and takes in all that are within the tolerance of it. A
-    recording without a rest is so cut into pieces, where chains of neighbors would make one stop of all of it.
+    recording without a rest is so cut into pieces, where chains of neighbors would make one stop of all of it. With a
+    robot, its joints without limits have no seam.
     """
-    features = _features(robot, configurations)
+    features = configurations if robot is None else _features(robot, configurations)
     leaders = np.arange(len(features))
     if len(features) > 1:
         tree = cKDTree(features)

@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
-from crisp_ik_ros.estimators.samples import SAME_STOP
 from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.transforms import Array
 
@@ -19,6 +18,8 @@ from crisp_ik_ros.transforms import Array
 FEWEST_READINGS = 5
 # Of one stop, this share of all readings counts at most: an arm that is parked says the same again and again.
 SHARE_OF_A_STOP = 0.25
+# Configurations this near each other are the same stop [rad or m].
+SAME_STOP = 5e-3
 # A model says most of its errors on held-out samples, and nearly all within so many times them.
 FACTOR = 3.0
 # What a model learned counts where a sample is within this of every joint [rad or m], or where it is supported so much.

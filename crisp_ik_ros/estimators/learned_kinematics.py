@@ -205,7 +205,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         unknown = self.frame == "unknown", self.tool == "unknown" or len(dataset.marker_names) > 1
         data = read_measurements(self.robot, dataset, priors, unknown, (self.position_noise, self.orientation_noise))
         bodies = self.robot.bodies(self.gravity)
-        layout = Layout(self.robot, self.harmonics, bodies, payload_center=tuple(map(float, self.payload_center)))
+        layout = Layout(
+            self.robot,
+            self.harmonics,
+            bodies,
+            payload_center=tuple(np.asarray(self.payload_center, dtype=float).tolist()),
+        )
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
         learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
         fit, validation = learnt.fit, learnt.validation

@@ -5,9 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import cKDTree
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError
@@ -18,8 +15,6 @@ from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit [rad or m].
 LIMIT_SLACK = 0.02
-# Configurations this near each other are readings of one stop [rad or m].
-SAME_STOP = 5e-3
 
 
 class ConfigurationRows:
@@ -90,15 +85,3 @@ class TargetRows:
         configurations = self.configurations[rows]
         phi = self.loss.embed(self.robot, configurations, read(self.poses, rows))
         return np.hstack([np.ones((len(phi), 1)), phi, (phi**2).sum(axis=1, keepdims=True), configurations])
-
-
-def find_stops(configurations: Array) -> np.ndarray:
-    """Number of the stop (n,) that each of the configurations (n, J) was read at, counted from 0.
-
-    Readings whose joints are within ``SAME_STOP`` of each other are of one stop, and so are those that a chain of such
-    readings joins.
-    """
-    pairs = cKDTree(configurations).query_pairs(SAME_STOP, p=np.inf, output_type="ndarray")
-    count = len(configurations)
-    links = coo_matrix((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return np.asarray(connected_components(links, directed=False)[1])

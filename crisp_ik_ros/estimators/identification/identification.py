@@ -228,7 +228,7 @@ def _precision(fit: Fit, data: Measurements, design: Design) -> Array | None:
         return None
     moved = fit.joint_noise * joint_motions(fit, data, design)
     covariance = (data.noise[:, 0] ** 2 + fit.excess**2)[:, None, None] * np.eye(3) + moved @ moved.transpose(0, 2, 1)
-    return np.linalg.inv(covariance)
+    return np.asarray(np.linalg.inv(covariance))
 
 
 def _advance(fit: Fit, data: Measurements, step: Array) -> tuple[Fit, float]:

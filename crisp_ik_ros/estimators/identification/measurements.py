@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -75,12 +75,16 @@ class Measurements:
         """Return the samples where ``keep`` (n,) is true; groups and distances keep their numbers."""
         left = np.unique(self.groups[keep])
         both = np.isin(self.pairs, left).all(axis=1)
-        return Measurements(
-            self.configurations[keep], self.kinds[keep], self.positions[keep], self.rotations[keep], self.groups[keep],
-            self.names, self.pairs[both], self.lengths[both], self.tolerances[both], self.noise[keep], self.stated,
-            *(None if one is None else one[keep] for one in (self.frame_of, self.tool_of)), self.frame_names,
-            self.tool_names, *(None if one is None else one[keep] for one in (self.payloads, self.approaches)),
-        )  # fmt: skip
+        part = {
+            name: None if (values := getattr(self, name)) is None else values[keep]
+            for name in (
+                "configurations", "kinds", "positions", "rotations", "groups", "noise", "frame_of", "tool_of",
+                "payloads", "approaches",
+            )
+        }  # fmt: skip
+        return replace(
+            self, **part, pairs=self.pairs[both], lengths=self.lengths[both], tolerances=self.tolerances[both]
+        )
 
 
 def at_rows(poses: Array, which: np.ndarray | None) -> Array:

@@ -21,6 +21,7 @@ LARGEST_SCALES = {
     "kernel": 1e-2,
 }
 
+
 @dataclass(frozen=True)
 class Priors:
     """How far off the parts of a robot's model are thought to be: standard deviations.

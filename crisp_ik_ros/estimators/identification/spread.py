@@ -13,7 +13,6 @@ from crisp_ik_ros.robots.corrections import displace, features_of, kernel_row, p
 from crisp_ik_ros.robots.gravity import gravity_moments
 from crisp_ik_ros.transforms import Array
 
-
 # Support of an answer whose joints were never measured there, of what it is where they were.
 LEAST_NEARNESS = 0.3
 

@@ -113,7 +113,9 @@ def learn(
             fit, data, priors, kernel.length_scales, kernel.centers, random_state, part_of(progress, 70, 90)
         )
         if richer is not fit:
-            other = cross_validate(richer, data, folds, method, nominal, random_state, part_of(progress, 90, 100), priors)
+            other = cross_validate(
+                richer, data, folds, method, nominal, random_state, part_of(progress, 90, 100), priors
+            )
             # What explains the data better must also be right where there is none.
             if is_better(other, validation, richer, fit, data):
                 fit, validation = richer, other
@@ -184,9 +186,7 @@ def is_better(found: Validation, before: Validation, fit: Fit, fit_before: Fit, 
     usable = np.isfinite(before.position).all(axis=1) & (np.minimum(fit.weights, fit_before.weights) >= OUTLIER)
     if not usable.any():
         return fit.evidence > fit_before.evidence + SURE
-    old, new = (
-        held_out_density(model, one, data)[usable] for model, one in ((before, fit_before), (found, fit))
-    )
+    old, new = (held_out_density(model, one, data)[usable] for model, one in ((before, fit_before), (found, fit)))
     gain = new - old
     certain = gain.mean() > SURE * gain.std() / np.sqrt(len(gain))
     errors, errors_before = typical_error(found, fit.weights), typical_error(before, fit.weights)

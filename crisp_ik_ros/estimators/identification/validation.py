@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT
+from crisp_ik_ros.datasets.stops import stops_of
 from crisp_ik_ros.estimators.identification.identification import (
     Fit,
     adapt,
@@ -24,7 +26,6 @@ from crisp_ik_ros.estimators.identification.identification import (
 from crisp_ik_ros.estimators.identification.measurements import Measurements, at_rows, centred, residuals
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
-from crisp_ik_ros.estimators.samples import find_stops
 from crisp_ik_ros.transforms import Array
 
 FOLDS = 5
@@ -75,7 +76,7 @@ def assign_folds(data: Measurements, locations: tuple[str, ...], random_state: i
     places = sorted(set(locations) - {""})
     folds = np.full(len(data), -1)
     rng = np.random.default_rng(random_state)
-    stops = find_stops(data.configurations)
+    stops = stops_of(None, data.configurations)
     if len(places) >= 2:
         for k, place in enumerate(places):
             folds[names == place] = k if len(places) <= 2 * FOLDS else k % FOLDS
@@ -96,9 +97,7 @@ def assign_folds(data: Measurements, locations: tuple[str, ...], random_state: i
     return folds, "none: too few samples"
 
 
-def _spread_stops(
-    folds: np.ndarray, rows: np.ndarray, stops: np.ndarray, count: int, rng: np.random.Generator
-) -> None:
+def _spread_stops(folds: np.ndarray, rows: np.ndarray, stops: np.ndarray, count: int, rng: np.random.Generator) -> None:
     """Draw a fold for each stop among some rows."""
     names, members = np.unique(stops[rows], return_inverse=True)
     folds[rows] = (rng.permutation(len(names)) % count)[members]
@@ -106,7 +105,7 @@ def _spread_stops(
 
 def joint_blocks(fit: Fit, data: Measurements) -> list[np.ndarray]:
     """Samples (n,) of each block: those at the lowest and at the highest positions of each joint."""
-    found = []
+    found: list[np.ndarray] = []
     if (data.kinds == SAME_POINT).any():
         # What is left of a group says nothing of where its point is for the others.
         return found
@@ -162,7 +161,7 @@ def block_residuals(fit: Fit, data: Measurements, random_state: int) -> tuple[Ar
     rows : (m,)
         Of the data.
     """
-    parts: list[tuple[Array, ...]] = [
+    parts: list[tuple[Any, ...]] = [
         (np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3, 3)), np.zeros(0, dtype=int))
     ]
     for held in joint_blocks(fit, data):
@@ -203,7 +202,9 @@ def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None
     fit = replace(fit, equations=equations)
     here = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))])
     target, inverse = solution(fit, here)
-    for _ in range(UPDATES if priors is not None and priors.adapt else 0):
+    for _ in range(UPDATES):
+        if priors is None or not priors.adapt:
+            break
         fit, _ = adapt(fit, rest, priors, target, here, inverse)
         target, inverse = solution(fit, here)
     return moved(fit, target - here)
