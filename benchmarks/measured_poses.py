@@ -16,7 +16,6 @@ tool refitted on that file's own rows, in the same way for all methods.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -35,6 +34,8 @@ from scipy.special import chdtri
 
 from benchmarks.settings import add_set_option, chosen, constructor_arguments, whole_numbers
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT, Dataset
+from crisp_ik_ros.datasets.table_columns import ImportRequest
+from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError
 from crisp_ik_ros.estimators.identification.alignment import align
 from crisp_ik_ros.estimators.identification.measurements import read_measurements
@@ -106,8 +107,11 @@ class Method:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def read_poses(path: Path, joint_names: Sequence[str]) -> Dataset:
-    """Read a file of measured poses, one that ``Dataset.load`` reads or one with semicolons and decimal commas.
+def read_poses(path: Path, robot: RobotModel) -> Dataset:
+    """Read measured poses, from a file that ``Dataset.load`` reads or from a table with semicolons.
+
+    Such a table is imported as ``crisp-ik import`` does. What it says of the noise is left out: no method gets more
+    than the poses.
 
     Raises
     ------
@@ -117,29 +121,11 @@ def read_poses(path: Path, joint_names: Sequence[str]) -> Dataset:
     if path.suffix == ".csv" and path.is_file():
         with path.open(encoding="utf-8-sig") as stream:
             if ";" in stream.readline():
-                return _read_decimal_commas(path, joint_names)
-    return Dataset.load(path, joint_names=joint_names)
-
-
-def _read_decimal_commas(path: Path, joint_names: Sequence[str]) -> Dataset:
-    """Read a UR10 file as published: millimetres, and intrinsic XYZ Euler angles in degrees."""
-    from scipy.spatial.transform import Rotation
-
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter=";"))
-    try:
-        joints, places, angles = (
-            np.array([[float(row[name].replace(",", ".")) for name in names] for row in rows])
-            for names in (
-                joint_names,
-                [f"measurement_{axis}" for axis in "xyz"],
-                [f"measurement_r{axis}" for axis in "xyz"],
-            )
-        )
-    except (KeyError, ValueError, AttributeError) as error:
-        raise DatasetError(f"{path} has not the columns and numbers of a UR10 file: {error}") from error
-    rotations = Rotation.from_euler("XYZ", angles, degrees=True).as_matrix()
-    return Dataset(joints, make_pose(1e-3 * places, rotations), tuple(joint_names))
+                table, _ = import_table(path, ImportRequest(), robot)
+                if (np.asarray(table.kinds) == POSE).all():
+                    return Dataset(table.configurations, table.poses, table.joint_names)
+                return table
+    return Dataset.load(path, joint_names=robot.joint_names)
 
 
 def samples_of(dataset: Dataset) -> Samples:
@@ -611,8 +597,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sizes = whole_numbers("sizes", given.sizes)
         methods = chosen("methods", given.methods, METHODS)
         robot = RobotModel.from_urdf(given.urdf, given.base_link, given.tip_link)
-        train = read_poses(given.train, robot.joint_names)
-        tests = {path.stem: read_poses(path, robot.joint_names) for path in given.tests}
+        train = read_poses(given.train, robot)
+        tests = {path.stem: read_poses(path, robot) for path in given.tests}
         if not given.json:
             print(HEAD, flush=True)
         result = run(
