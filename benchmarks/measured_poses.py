@@ -16,7 +16,6 @@ tool refitted on that file's own rows, in the same way for all methods.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import sys
 import time
@@ -35,6 +34,8 @@ from scipy.special import chdtri
 
 from benchmarks.settings import add_set_option, chosen, constructor_arguments, whole_numbers
 from crisp_ik_ros.datasets.dataset import POSE, SAME_POINT, Dataset
+from crisp_ik_ros.datasets.table_columns import ImportRequest
+from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import CrispIKError, DatasetError, InvalidInputError
 from crisp_ik_ros.estimators.identification.alignment import align
 from crisp_ik_ros.estimators.identification.measurements import read_measurements
@@ -106,8 +107,11 @@ class Method:
 # ------------------------------------------------------------------------------------------------------------ reading
 
 
-def read_poses(path: Path, joint_names: Sequence[str]) -> Dataset:
-    """Read a file of measured poses, one that ``Dataset.load`` reads or one with semicolons and decimal commas.
+def read_poses(path: Path, robot: RobotModel) -> Dataset:
+    """Read measured poses, from a file that ``Dataset.load`` reads or from a table with semicolons.
+
+    Such a table is imported as ``crisp-ik import`` does. What it says of the noise is left out: no method gets more
+    than the poses.
 
     Raises
     ------
@@ -117,29 +121,11 @@ def read_poses(path: Path, joint_names: Sequence[str]) -> Dataset:
     if path.suffix == ".csv" and path.is_file():
         with path.open(encoding="utf-8-sig") as stream:
             if ";" in stream.readline():
-                return _read_decimal_commas(path, joint_names)
-    return Dataset.load(path, joint_names=joint_names)
-
-
-def _read_decimal_commas(path: Path, joint_names: Sequence[str]) -> Dataset:
-    """Read a UR10 file as published: millimetres, and intrinsic XYZ Euler angles in degrees."""
-    from scipy.spatial.transform import Rotation
-
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = list(csv.DictReader(stream, delimiter=";"))
-    try:
-        joints, places, angles = (
-            np.array([[float(row[name].replace(",", ".")) for name in names] for row in rows])
-            for names in (
-                joint_names,
-                [f"measurement_{axis}" for axis in "xyz"],
-                [f"measurement_r{axis}" for axis in "xyz"],
-            )
-        )
-    except (KeyError, ValueError, AttributeError) as error:
-        raise DatasetError(f"{path} has not the columns and numbers of a UR10 file: {error}") from error
-    rotations = Rotation.from_euler("XYZ", angles, degrees=True).as_matrix()
-    return Dataset(joints, make_pose(1e-3 * places, rotations), tuple(joint_names))
+                table, _ = import_table(path, ImportRequest(), robot)
+                if (np.asarray(table.kinds) == POSE).all():
+                    return Dataset(table.configurations, table.poses, table.joint_names)
+                return table
+    return Dataset.load(path, joint_names=robot.joint_names)
 
 
 def samples_of(dataset: Dataset) -> Samples:
@@ -529,54 +515,74 @@ def draw(result: dict[str, Any], path: Path) -> None:
     rows = result["rows"]
     panels = list(dict.fromkeys((row["test"], row["placed"]) for row in rows))
     sizes = sorted({row["size"] for row in rows})
-    figure = Figure(figsize=(4.2 * (len(panels) + 1), 4.4), dpi=DPI)
+    figure = Figure(figsize=(3.6 * (len(panels) + 1), 4.4), dpi=DPI, layout="constrained")
     axes = figure.subplots(1, len(panels) + 1)
     shades = dict(zip([name for name in METHODS if name != "ours"], SHADES, strict=False)) | {"ours": LOOKS[OURS][0]}
+    # One range of errors for all: a panel of its own range hides how much worse another file is.
+    lowest = 0.75 * min((row["mean_mm"] for row in rows), default=0.1)
+    highest = 1.2 * max((row["mean_mm"] for row in rows), default=1.0)
     for (test, placed), panel in zip(panels, axes, strict=False):
         for method in dict.fromkeys(row["method"] for row in rows):
             own = [row for row in rows if (row["method"], row["test"], row["placed"]) == (method, test, placed)]
-            wide = 2.2 if method == "ours" else 1.3
+            # Where regression gives nothing, its line lies on that of geometric calibration.
             panel.plot(
-                [row["size"] for row in own], [row["mean_mm"] for row in own], "o-", color=shades[method],
-                linewidth=wide, markersize=4, label=METHODS[method],
+                [row["size"] for row in own], [row["mean_mm"] for row in own],
+                "o--" if method == "gaussian_process" else "o-", color=shades[method],
+                linewidth=2.6 if method == "ours" else 1.4, markersize=4.5, label=METHODS[method],
             )  # fmt: skip
+            if method == "ours":
+                for row in own:
+                    panel.annotate(
+                        f"{row['mean_mm']:.2g}", (row["size"], row["mean_mm"]), (0, -14), textcoords="offset points",
+                        ha="center", fontsize=8, color=shades[method],
+                    )  # fmt: skip
         panel.set_xscale("log")
         panel.set_yscale("log")
+        panel.set_ylim(lowest, highest)
+        panel.set_title(_title(test, placed), fontsize=10)
+        panel.margins(x=0.1)
         _plain_ticks(panel, sizes)
-        panel.set_xlabel("training rows")
-        panel.set_ylabel("mean position error [mm]")
-        panel.set_title(f"{test}, {placed}", fontsize=9)
-        panel.grid(alpha=0.3, which="both")
-    axes[0].legend(fontsize=7)
+    if panels:
+        axes[0].set_ylabel("mean position error [mm]")
+        handles, labels = axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside upper center", ncols=len(labels), fontsize=10, frameon=False)
     last = axes[-1]
-    last.axhspan(88.0, 99.0, color="0.9")
-    last.axhline(95.0, color="0.5", linestyle=":")
-    for (test, placed), color in zip(panels, SHADES, strict=False):
+    last.axhline(95.0, color="0.4", linestyle=":")
+    shares = [100.0 * row["within"] for row in rows if row["within"] is not None]
+    for (test, placed), color, look in zip(panels, SHADES, ("o-", "s-", "D--", "^-.", "v:"), strict=False):
         own = [row for row in rows if (row["test"], row["placed"]) == (test, placed) and row["within"] is not None]
-        shares = [100.0 * row["within"] for row in own]
-        last.plot([row["size"] for row in own], shares, "s-", color=color, label=f"{test}, {placed}")
+        last.plot(
+            [row["size"] for row in own], [100.0 * row["within"] for row in own], look, color=color, markersize=5,
+            label=_title(test, placed),
+        )  # fmt: skip
     last.set_xscale("log")
     _plain_ticks(last, sizes)
-    last.set_ylim(0.0, 102.0)
-    last.set_xlabel("training rows")
-    last.set_ylabel("errors within the 95 % bound of ours [%]")
-    if panels:
-        last.legend(fontsize=7, loc="lower right")
-    last.grid(alpha=0.3)
-    figure.tight_layout()
+    last.set_ylim(min([80.0, *shares]) - 1.0, 101.0)
+    last.set_title("ours: within its 95 % bound [%]", fontsize=10)
+    if shares:
+        last.legend(fontsize=8, loc="lower right")
     figure.savefig(path)
+
+
+def _title(test: str, placed: str) -> str:
+    if test == "held out":
+        return "held-out rows"
+    return f"{test}, {'as is' if placed == 'as is' else 'frame and tool refitted'}"
 
 
 def _plain_ticks(axes: Any, sizes: Sequence[int]) -> None:
     """Label the sizes on a logarithmic axis, and errors in plain numbers."""
     axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
     axes.set_xticks([], minor=True)
+    axes.set_xlabel("training rows")
+    axes.grid(alpha=0.3)
     if axes.get_yscale() == "log":
         lowest, highest = axes.get_ylim()
+        powers = range(int(np.floor(np.log10(lowest))), int(np.ceil(np.log10(highest))) + 1)
+        ticks = [step * 10.0**power for power in powers for step in (1.0, 2.0, 5.0)]
+        axes.set_yticks([tick for tick in ticks if lowest <= tick <= highest])
+        axes.set_yticks([], minor=True)
         axes.yaxis.set_major_formatter("{x:g}")
-        # In more than a decade they would overlap.
-        axes.yaxis.set_minor_formatter("{x:g}" if highest < 10.0 * lowest else "")
-        axes.tick_params(axis="y", which="both", labelsize=7)
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -611,8 +617,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sizes = whole_numbers("sizes", given.sizes)
         methods = chosen("methods", given.methods, METHODS)
         robot = RobotModel.from_urdf(given.urdf, given.base_link, given.tip_link)
-        train = read_poses(given.train, robot.joint_names)
-        tests = {path.stem: read_poses(path, robot.joint_names) for path in given.tests}
+        train = read_poses(given.train, robot)
+        tests = {path.stem: read_poses(path, robot) for path in given.tests}
         if not given.json:
             print(HEAD, flush=True)
         result = run(

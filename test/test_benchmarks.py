@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from oracles import ROOT
+from scipy.spatial.transform import Rotation
 
 from benchmarks import measured_poses, unmodeled
 from benchmarks.chain_urdf import write_chain_urdf
@@ -407,16 +408,20 @@ def test_regression_on_the_residual_helps_where_it_can(iiwa):
 
 def test_published_tables_with_decimal_commas(iiwa, tmp_path):
     path = tmp_path / "table.csv"
-    names = [*iiwa.joint_names, *(f"measurement_{axis}" for axis in ("x", "y", "z", "rx", "ry", "rz"))]
-    values = ["0,5"] * 7 + ["100,5", "-200", "3E+02", "90", "0", "90,0"]
-    path.write_text(";".join(names) + "\n" + ";".join(values) + "\n")
-    read = measured_poses.read_poses(path, iiwa.joint_names)
-    np.testing.assert_allclose(read.configurations, np.full((1, 7), 0.5))
-    expected = make_pose([0.1005, -0.2, 0.3], [[0, -1, 0], [0, 0, -1], [1, 0, 0]])
-    np.testing.assert_allclose(read.poses[0], expected, atol=1e-12)
+    q = iiwa.random_configurations(40, np.random.default_rng(1))
+    poses = iiwa.forward_kinematics(q)
+    angles = Rotation.from_matrix(poses[:, :3, :3]).as_euler("XYZ", degrees=True)
+    names = [*iiwa.joint_names, *(f"measurement_{axis}" for axis in ("x", "std_x", "y", "z", "rx", "ry", "rz"))]
+    numbers = np.column_stack([q, 1e3 * poses[:, 0, 3], np.full(40, 0.01), 1e3 * poses[:, 1:3, 3], angles])
+    lines = [";".join(names), *(";".join(f"{value:.9g}".replace(".", ",") for value in row) for row in numbers)]
+    path.write_text("\n".join(lines) + "\n")
+    read = measured_poses.read_poses(path, iiwa)
+    np.testing.assert_allclose(read.configurations, q, atol=1e-8)
+    np.testing.assert_allclose(read.poses, poses, atol=1e-8)
+    assert read.noise is None
     path.write_text("a;b\n1;2\n")
     with pytest.raises(DatasetError, match=r"table\.csv"):
-        measured_poses.read_poses(path, iiwa.joint_names)
+        measured_poses.read_poses(path, iiwa)
 
 
 @pytest.mark.parametrize("name", unmodeled.ARMS)
