@@ -113,7 +113,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     identified_ : tuple of Identified
         Each parameter with its standard deviation, and how much of it the data has told.
     noise_ : (float, float)
-        Of a measurement's position and orientation, with what no parameter explains [m, rad].
+        Standard deviations of a measured position along each axis and of a measured orientation, with what no
+        parameter explains but for errors of the joints [m, rad].
     outliers_ : (k,)
         Rows of the data that fit nothing else.
     evidence_ : dict
@@ -222,7 +223,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         self._uncertainty = replace(uncertainty, layout=fit.layout.with_payload(self.payload_))
         self.outliers_ = rows[fit.weights < OUTLIER]
-        self.noise_ = tuple((fit.factors * np.median(data.noise, axis=0)).tolist())
+        typical = np.sqrt(np.median(data.noise**2, axis=0) + [fit.excess**2, 0.0])
+        self.noise_ = tuple((fit.factors * typical).tolist())
         self.evidence_ = learnt.evidence
         self.validation_: dict[str, Any] = summary(validation)
         self.identified_: tuple[Identified, ...] = findings(fit)

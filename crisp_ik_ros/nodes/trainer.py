@@ -57,7 +57,7 @@ class Trainer(Node):
             self, "tool", "auto", "Whether the tip link was measured: 'known', 'unknown', or 'auto': as the data shows."
         )
         self._harmonics = declare(
-            self, "harmonics", -1, "Periodic errors of up to so many periods a turn. -1: the estimator's own.", -1, 40
+            self, "harmonics", -1, "Periodic errors of up to so many periods a turn. -1: the estimator's own.", -1, 100
         )
         self._position_noise = declare(
             self, "position_noise", 0.0, "Device noise along each axis [m]. 0: found with the rest.", 0.0, 0.1

@@ -9,6 +9,7 @@ from typing import Any
 
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.hyperparameters import LARGEST_SEED, check_positive, check_whole
+from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS
 from crisp_ik_ros.losses.evaluate import make_loss
 from crisp_ik_ros.regression.centers import check_center_selection
 from crisp_ik_ros.regression.kernels import KERNELS
@@ -19,7 +20,7 @@ ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
 KNOWN, UNKNOWN = "known", "unknown"
 PLACES = (KNOWN, UNKNOWN, AUTO)
 # Periods of periodic errors that may be asked for, and noise of a device that is none [m].
-MOST_HARMONICS, LARGEST_NOISE = 40, 0.1
+LARGEST_NOISE = 0.1
 
 
 @dataclass(frozen=True)

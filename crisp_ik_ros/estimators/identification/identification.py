@@ -33,8 +33,8 @@ HALVINGS = 6
 LEAST_NOISE = 1e-3
 # No scale gets smaller than this part of its prior.
 LEAST_SCALE = 1e-3
-# Updates of the scales at one linearization, at most, and the longest step, in standard deviations, after which there is
-# more than one.
+# Updates of the scales at one linearization, at most, and the longest step after which there is more than one, in
+# standard deviations.
 UPDATES, CALM = 12, 3.0
 # Weight of the scales of other joints against a joint's own, and of the prior against all of them, in numbers seen.
 FAMILY_WEIGHT, BAND_WEIGHT = 4.0, 0.5
