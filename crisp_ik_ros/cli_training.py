@@ -148,7 +148,7 @@ def train(
     harmonics: Annotated[
         int | None,
         option(
-            min=0, max=40, help="Periodic errors of joints, of up to so many periods a turn; default: the estimator's.",
+            min=0, max=100, help="Periodic errors of joints, of up to so many periods a turn; default: the estimator's.",
             panel=LEARNED, metavar="N",
         ),
     ] = None,

@@ -223,7 +223,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         self._uncertainty = replace(uncertainty, layout=fit.layout.with_payload(self.payload_))
         self.outliers_ = rows[fit.weights < OUTLIER]
-        typical = np.sqrt(np.median(data.noise**2, axis=0) + [fit.excess**2, 0.0])
+        typical = np.sqrt(np.median(data.noise**2, axis=0) + np.array([fit.excess**2, 0.0]))
         self.noise_ = tuple((fit.factors * typical).tolist())
         self.evidence_ = learnt.evidence
         self.validation_: dict[str, Any] = summary(validation)

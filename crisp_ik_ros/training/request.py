@@ -19,7 +19,7 @@ AUTO, CRISP, LEARNED_KINEMATICS = "auto", "crisp", "learned_kinematics"
 ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
 KNOWN, UNKNOWN = "known", "unknown"
 PLACES = (KNOWN, UNKNOWN, AUTO)
-# Periods of periodic errors that may be asked for, and noise of a device that is none [m].
+# Noise of a device that is none [m].
 LARGEST_NOISE = 0.1
 
 
