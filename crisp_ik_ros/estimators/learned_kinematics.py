@@ -19,7 +19,11 @@ from crisp_ik_ros.estimators.identification.findings import Identified, findings
 from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.registration import register, usual_payload
+from crisp_ik_ros.estimators.identification.registration import (
+    read_registration,
+    register,
+    usual_payload,
+)
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
@@ -357,11 +361,18 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         model._uncertainty = replace(uncertainty, layout=self._layout.with_payload(model.payload_))
         return model
 
-    def register(self, dataset: Dataset) -> LearnedKinematics:
+    def register(self, dataset: Dataset, frame: str | None = None, tool: str | None = None) -> LearnedKinematics:
         """Return this model with measuring frame and tool found anew, from a few samples; the arm stays as it is.
 
-        For a device that was set up again, or a tool that was mounted again. Only what the constructor says is unknown
-        is found; 3 full poses or 5 positions suffice, 10 are better.
+        For a device that was set up again, or a tool that was mounted again. 3 full poses or 5 positions suffice, 10
+        are better: the bound has what they leave unknown.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Poses or positions of one session, and of one marker.
+        frame, tool : "known" or "unknown", optional
+            Parts that are found; a known one stays as it is. Default: as the constructor says.
 
         Raises
         ------
@@ -369,16 +380,37 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             When the samples are too few, or do not tell it.
         InvalidInputError
             When frame and tool are both known.
+        NotFittedError
+            Before ``fit``.
         """
         uncertainty = self._fitted()
-        if (self.frame, self.tool) == ("known", "known"):
-            raise InvalidInputError("model", "one whose frame and tool are known", "frame or tool 'unknown'")
-        frame, tool = register(self._layout, self._parameters, dataset, (self.frame, self.tool), self.payload_)
+        places = frame or self.frame, tool or self.tool
+        for name, place in zip(("frame", "tool"), places, strict=True):
+            if place not in ("known", "unknown"):
+                raise InvalidInputError(name, repr(place), "'known' or 'unknown'")
+        if places == ("known", "known"):
+            raise InvalidInputError("frame, tool", "'known' both: nothing to register", "one of them 'unknown'")
+        data = read_registration(self._layout, dataset, places)
+        with limit_threads(0.0):
+            found = register(
+                uncertainty, self._layout, data, places, self.payload_, self.noise_, self.random_state
+            )  # fmt: skip
         model = copy(self)
-        model.frames_, model.tools_, model.frame_, model.tool_ = {"": frame}, {"": tool}, frame, tool
-        model._uncertainty = replace(
-            uncertainty, frame=frame, tool=tool, measuring=np.zeros_like(uncertainty.measuring)
-        )
+        # A part that the training found and the registration kept is still no part of the base frame.
+        model.frame = "unknown" if "unknown" in (self.frame, places[0]) else "known"
+        model.tool = "unknown" if "unknown" in (self.tool, places[1]) else "known"
+        model.frame_, model.tool_ = found.frame, found.tool
+        model.frames_, model.tools_ = {"": found.frame}, {"": found.tool}
+        there = uncertainty.at(found.frame, found.tool, found.measuring)
+        # Nearness to the data is by the spread of the tool, which has grown everywhere.
+        spreads = [one.supports(data.configurations)[:, 2] for one in (uncertainty, there)]
+        growth = np.median(spreads[1]) / max(float(np.median(spreads[0])), 1e-12)
+        model._uncertainty = replace(there, amid=float(uncertainty.amid * max(growth, 1.0)))
+        model.warnings_ = (*self.warnings_, *found.warnings)
+        model.training_summary = {
+            **self.training_summary,
+            "registered": {"samples": len(dataset), "frame": places[0], "tool": places[1]},
+        }
         return model
 
     def tip_poses(self, measured: ArrayLike) -> Array:

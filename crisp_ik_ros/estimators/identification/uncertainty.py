@@ -7,7 +7,7 @@ never measured it may do what no other joint does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -121,6 +121,10 @@ class Uncertainty:
     def __getstate__(self) -> dict[str, Any]:
         # For copies and pickles, which cannot have what compiled code holds.
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def at(self, frame: Array, tool: Array, measuring: Array | None = None) -> Uncertainty:
+        """Return the same of a robot that is measured in another frame, or by another tool (4, 4)."""
+        return replace(self, frame=frame, tool=tool, measuring=self.measuring if measuring is None else measuring)
 
     def covariances(self, configurations: Array) -> Array:
         """What is not known of the position at configurations (n, J): (n, 3, 3), along the base frame's axes [m^2].
