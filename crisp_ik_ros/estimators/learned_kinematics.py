@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crisp_ik_ros.datasets.checks import HEAVIEST_PAYLOAD
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
@@ -24,17 +25,19 @@ from crisp_ik_ros.estimators.identification.registration import (
     register,
     usual_payload,
 )
+from crisp_ik_ros.estimators.identification.spread import nearness_of
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, joint_ranges
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.threads import limit_threads
+from crisp_ik_ros.robots.corrections import all_periodic_terms
 from crisp_ik_ros.robots.gravity import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_MASS
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH
 from crisp_ik_ros.solvers.result import (
     BLENDED,
     CORRECTED,
@@ -238,6 +241,48 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             *self.robot.mass_warnings(), *warnings_of(fit, data, priors, self.validation_, self.outliers_)
         )  # fmt: skip
         return self
+
+    @property
+    def harmonics_(self) -> int:
+        """Largest number of periods a turn that was learned."""
+        self._fitted()
+        return self._layout.harmonics
+
+    @property
+    def misfit_(self) -> tuple[float, float]:
+        """Standard deviations of what no parameter explains of the arm: of positions [m], and of each joint [rad]."""
+        uncertainty = self._fitted()
+        return uncertainty.misfit, uncertainty.joint_misfit
+
+    def periodic_errors(self, positions: ArrayLike) -> tuple[Array, Array]:
+        """Periodic error of each joint at positions of its own, and the standard deviation of it.
+
+        Parameters
+        ----------
+        positions : (n, J)
+            Of the joints [rad or m].
+
+        Returns
+        -------
+        errors, deviations : (n, J)
+            [rad or m].
+        """
+        uncertainty, layout = self._fitted(), self._layout
+        q = np.ascontiguousarray(positions, dtype=float)
+        terms = all_periodic_terms(layout.rates, q, layout.harmonics) * layout.units[:, None]
+        own = layout.slices()["harmonics"]
+        values = self._parameters[own].reshape(self.dof, -1)
+        samples = uncertainty.samples[own].reshape(*values.shape, uncertainty.samples.shape[1])
+        spread = np.einsum("njk,jks->njs", terms, samples)
+        return np.einsum("njk,jk->nj", terms, values), uncertainty.factor * np.sqrt((spread**2).mean(axis=2))
+
+    def measured_nearness(self, positions: ArrayLike) -> Array:
+        """Nearness (n, J) of the data to positions (n, J) of each joint by itself: 1 near, 0 far from all."""
+        uncertainty = self._fitted()
+        q = np.asarray(positions, dtype=float)
+        if uncertainty.nearness is None:
+            return np.ones(q.shape)
+        return np.asarray(nearness_of(uncertainty.nearness, *joint_ranges(self.robot), np.ascontiguousarray(q)))
 
     def predicted_error(self, configurations: ArrayLike) -> Array:
         """Bound (...) [m] that the position of the real tool is within of this model's, with 95 % probability.
@@ -505,9 +550,26 @@ class LearnedKinematics(InverseKinematics, RobotModel):
 def check_payloads(masses: ArrayLike) -> Array:
     """Payloads [kg] as an array; InvalidInputError where one is below 0 or more than any arm carries."""
     array = np.asarray(masses, dtype=float)
-    if not ((array >= 0.0) & (array <= LARGEST_MASS)).all():
-        raise InvalidInputError("payload", masses, f"0 to {LARGEST_MASS:g} kg")
+    if not ((array >= 0.0) & (array <= HEAVIEST_PAYLOAD)).all():
+        raise InvalidInputError("payload", masses, f"0 to {HEAVIEST_PAYLOAD:g} kg")
     return array
+
+
+def carrying(estimator: InverseKinematics, mass: float | None) -> InverseKinematics:
+    """Return an estimator for a tip that carries a mass [kg]; None: what the model has.
+
+    Raises
+    ------
+    InvalidInputError
+        When the mass cannot be, or the estimator knows of no load.
+    """
+    if mass is None:
+        return estimator
+    if not isinstance(estimator, LearnedKinematics):
+        raise InvalidInputError(
+            "payload", f"{mass:g} kg with {type(estimator).__name__}", "a LearnedKinematics model, which knows of loads"
+        )
+    return estimator.with_payload(mass)
 
 
 def _named(poses: dict[str, Array], name: str, what: str) -> Array:

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.hyperparameters import LARGEST_SEED, check_positive, check_whole
 from crisp_ik_ros.losses.evaluate import make_loss
@@ -20,6 +22,8 @@ KNOWN, UNKNOWN = "known", "unknown"
 PLACES = (KNOWN, UNKNOWN, AUTO)
 # Periods of periodic errors that may be asked for, and noise of a device that is none [m].
 MOST_HARMONICS, LARGEST_NOISE = 40, 0.1
+# Farthest from the tip that what it carries has its centre of mass [m].
+LARGEST_CENTER = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class TrainingRequest:
         "crisp", "learned_kinematics", or "auto": by what is asked for, the data, and errors on held-out stops.
     frame, tool : "known", "unknown" or "auto"
         As in ``LearnedKinematics``; "auto": as the data shows.
-    harmonics, position_noise
+    harmonics, position_noise, payload_center
         As in ``LearnedKinematics``; None: its defaults.
     loss, kernel, penalty, centers, center_selection, validation, scheduler
         As in ``CRiSP``; LearnedKinematics has no use for them.
@@ -66,6 +70,7 @@ class TrainingRequest:
     harmonics: int | None = None
     position_noise: float | None = None
     force: bool = False
+    payload_center: tuple[float, float, float] | None = None
 
     def wishes(self) -> list[str]:
         """List what is asked for that only LearnedKinematics can do."""
@@ -74,6 +79,7 @@ class TrainingRequest:
             "an unknown tool": self.tool == UNKNOWN,
             "periodic errors": self.harmonics is not None,
             "the noise of the device": self.position_noise is not None,
+            "a centre of the payload": self.payload_center is not None,
             "a report": self.report is not None,
             "a corrected URDF": self.corrected_urdf is not None,
         }
@@ -112,6 +118,8 @@ class TrainingRequest:
         check_whole(0, most=LARGEST_SEED, seed=self.seed)
         check_whole(0, optional=True, most=MOST_HARMONICS, harmonics=self.harmonics)
         check_positive(optional=True, most=LARGEST_NOISE, position_noise=self.position_noise)
+        if self.payload_center is not None and not (np.abs(self.payload_center) <= LARGEST_CENTER).all():
+            raise InvalidInputError("payload_center", self.payload_center, f"numbers up to {LARGEST_CENTER:g} m")
         check_center_selection(self.center_selection)
         check_validation(self.validation)
         wishes = self.wishes()
@@ -127,5 +135,9 @@ class TrainingRequest:
 
     def options(self) -> dict[str, Any]:
         """Return the options of LearnedKinematics that are given."""
-        given = {"harmonics": self.harmonics, "position_noise": self.position_noise}
+        given = {
+            "harmonics": self.harmonics,
+            "position_noise": self.position_noise,
+            "payload_center": self.payload_center,
+        }
         return {name: value for name, value in given.items() if value is not None}
