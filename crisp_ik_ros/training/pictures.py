@@ -191,6 +191,7 @@ def drift(found: HeldOut, causes: Sequence[tuple[str, Array]]) -> Any:
             own = 1e3 * found.position[known, a]
             medians = np.array([_median(own[where == k]) for k in range(len(edges) - 1)])
             middles = 0.5 * (edges[1:] + edges[:-1])
+            limit = max(limit, 1.1 * float(np.nanmax(np.abs(medians), initial=0.0)))
             axis.plot(middles, medians, "-o", color=color, markersize=4, linewidth=1.8, label=f"{'xyz'[a]}, median")
         axis.set_ylim(-limit, limit)
         axis.axhline(0.0, color=GREY, linewidth=0.8)
