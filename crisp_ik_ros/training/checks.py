@@ -10,7 +10,7 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.diagnosis import Diagnosis
-from crisp_ik_ros.datasets.inspection import LEVER, inspect_dataset
+from crisp_ik_ros.datasets.inspection import LEVER, inspect_dataset, mounted_alike
 from crisp_ik_ros.datasets.measurements import Measurements, predict, residuals
 from crisp_ik_ros.datasets.remedies import most_freedom, some_rows
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
@@ -63,8 +63,8 @@ def check_samples(
         return Checked(frame, tool, {})
     rows = inspected_rows(len(dataset))
     part = dataset if len(rows) == len(dataset) else dataset.subset(rows)
+    diagnoses = inspect_dataset(part, robot, rows).diagnoses
     parts = mounted_alike(part)
-    diagnoses = _diagnoses(robot, part, rows, parts)
     # Frame and tool are the same within one session only.
     part = part.subset(max(parts, key=len)) if len(parts) > 1 else part
     faults = [one for one in diagnoses if one.worthless]
@@ -90,27 +90,6 @@ def check_samples(
     handled = {PLACEMENT[name] for name in unknown}
     warnings = tuple(str(one) for one in diagnoses if one.name not in handled)
     return Checked(frame, tool, placement, warnings)
-
-
-def mounted_alike(dataset: Dataset) -> list[np.ndarray]:
-    """Samples (k,) of each session and marker: those with one measuring frame and one tool."""
-    names = [np.zeros(len(dataset), dtype=int) if one is None else one for one in (dataset.sessions, dataset.markers)]
-    _, which = np.unique(np.column_stack(names), axis=0, return_inverse=True)
-    return [np.flatnonzero(which.ravel() == k) for k in range(which.max() + 1)]
-
-
-def _diagnoses(
-    robot: RobotModel, dataset: Dataset, rows: np.ndarray, parts: list[np.ndarray]
-) -> tuple[Diagnosis, ...]:
-    """Findings in each part of the samples by itself, one of each name; parts of a few samples are passed over."""
-    if len(parts) == 1:
-        return inspect_dataset(dataset, robot, rows).diagnoses
-    found: dict[str, Diagnosis] = {}
-    for part in parts:
-        if len(part) >= FEWEST:
-            for one in inspect_dataset(dataset.subset(part), robot, rows[part]).diagnoses:
-                found.setdefault(one.name, one)
-    return tuple(found.values())
 
 
 def inspected_rows(count: int) -> np.ndarray:

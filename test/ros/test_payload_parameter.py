@@ -24,9 +24,9 @@ def learned_model(panda, tmp_path_factory):
     values[layout.slices()["compliance"]] = np.tile([0.0, 0.0, 2e-4], panda.dof)
     q = panda.random_configurations(40, np.random.default_rng(0))
     payloads = np.repeat([0.0, 2.0], 20)
-    poses = np.concatenate([
-        layout.with_payload(mass).robot_with(values).forward_kinematics(q[payloads == mass]) for mass in (0.0, 2.0)
-    ])
+    poses = np.concatenate(
+        [layout.with_payload(mass).robot_with(values).forward_kinematics(q[payloads == mass]) for mass in (0.0, 2.0)]
+    )
     data = Dataset(q, poses, panda.joint_names, noise=(1e-5, 1e-5), payloads=payloads)
     path = tmp_path_factory.mktemp("model") / "learned.npz"
     LearnedKinematics(panda, kernel="none", harmonics=0).fit(data).save(path)
