@@ -74,7 +74,7 @@ def test_a_payload_that_changes_while_the_node_runs_is_served_at_once_and_outliv
     ros, start, client, ask, learned_model, small_model
 ):
     service = start("ik_service", model=str(learned_model), diagnostics_period=0.1)
-    service.wait_for("serving /compute_ik")
+    service.wait_for("serving /compute_ik", 180.0)
     messages = client.collect(DiagnosticArray, "/diagnostics")
     description = client.call(
         DescribeParameters, "ik_service/describe_parameters", DescribeParameters.Request(names=["payload"])
@@ -115,7 +115,7 @@ def test_a_payload_that_changes_while_the_node_runs_is_served_at_once_and_outliv
 
 def test_a_payload_at_the_start_is_served_or_fatal(ros, start, client, ask, learned_model):
     service = start("ik_service", model=str(learned_model), payload=3.0)
-    service.wait_for("serving /compute_ik")
+    service.wait_for("serving /compute_ik", 180.0)
     assert "payload 3 kg" in service.text and ask(3.0) < 1e-5
     assert service.stopped_cleanly()
     for parameters in ({"model": "nominal", "payload": 1.0}, {"model": str(learned_model), "payload": 2000.0}):
