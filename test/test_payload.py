@@ -15,6 +15,8 @@ from crisp_ik_ros.estimators.learned_kinematics import carrying
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.regression.kernels import make_kernel
 
+pytest.importorskip("matplotlib")
+
 CENTER = (0.02, -0.01, 0.08)
 COMPLIANCE = 2e-4
 GRAVITY = np.array([0.0, 0.0, -9.81])
@@ -159,13 +161,15 @@ def test_training_hands_on_the_center_of_the_payload(run, files, data, tmp_path)
     summary = answer(
         run(
             "train", tmp_path / "model.npz", "--data", tmp_path / "data.csv", "--harmonics", 1, "--frame", "known",
-            "--tool", "known", "--payload-center", *CENTER, "--json",
+            "--tool", "known", "--payload-center", *CENTER, "--report", tmp_path / "report.html", "--json",
         )
     )  # fmt: skip
     assert tuple(load_model(tmp_path / "model.npz").payload_center) == CENTER
     assert summary["payload [kg]"] == {"from": 0.0, "to": 2.0, "the model's own": load_model(
         tmp_path / "model.npz"
     ).payload_}  # fmt: skip
+    assert summary["periods a turn learned"] in (0, 1) and summary["arm's own misfit"]["mm"] < 1.0
+    assert "Payloads of 0 to 2 kg" in (tmp_path / "report.html").read_text()
     shown = answer(run("describe", tmp_path / "model.npz", "--json"))
     assert shown["payload [kg]"] == load_model(tmp_path / "model.npz").payload_
     assert shown["payload center [m]"] == list(CENTER)

@@ -150,11 +150,11 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel, rows: np.ndarray | None
     if not np.nanmedian(errors[0]) < ONE_BY_ONE * np.nanmedian(whole.fitted_position):
         return whole
     # How many samples there are, and what the joints do in them, counts for all together.
-    diagnoses = {one.name: one for one in whole.diagnoses if one.name in TOGETHER}
+    diagnoses = {fault.name: fault for fault in whole.diagnoses if fault.name in TOGETHER}
     for inspection in found:
-        for one in inspection.diagnoses:
-            if one.name not in TOGETHER:
-                diagnoses.setdefault(one.name, one)
+        diagnoses |= {
+            fault.name: fault for fault in inspection.diagnoses if fault.name not in TOGETHER | set(diagnoses)
+        }
     return replace(
         whole, fitted_position=errors[0], fitted_orientation=errors[1], aligned_position=None,
         outliers=np.sort(np.concatenate([part[one.outliers] for one, part in zip(found, parts, strict=True)])),
