@@ -347,7 +347,7 @@ def test_the_report_shows_joints_and_where_there_are_some_payloads_and_drift(lea
     assert "<h2>Drift</h2>" not in bare and "Payloads" not in bare
     told = copy(learned)
     told.training_summary = {
-        "data_warnings": ["drift: the residuals move by 2 mm per 100 rows. Wait."], "payloads": {"from": 0.0, "to": 2.5},
+        "data_warnings": ["drift: the residuals move by 2 mm per 100 rows."], "payloads": {"from": 0.0, "to": 2.5},
     }  # fmt: skip
     count = len(poses)
     text = report(told, poses.with_circumstances(temperatures=np.linspace(20.0, 30.0, count)), {})

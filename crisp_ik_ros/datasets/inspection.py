@@ -117,8 +117,8 @@ class Inspection:
 def inspect_dataset(dataset: Dataset, robot: RobotModel, rows: np.ndarray | None = None) -> Inspection:
     """Look into samples of a robot: what they cover, how well its model fits them, and what is wrong with them.
 
-    Samples of several sessions or markers are judged one by one where that fits them better: each may have its own frame
-    and tool.
+    Samples of several sessions or markers are judged one by one where that fits them better: each may have its own
+    frame and tool.
 
     Parameters
     ----------
