@@ -489,7 +489,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         return answers
 
     def _answer_nominally(self, rows: Array, poses: Array) -> None:
-        """Give poses (n, 4, 4) of whose answers the data says nothing the answer of the URDF, which is what is known."""
+        """Replace answers of which the data says nothing by the URDF's, which is all that is known; poses (n, 4, 4)."""
         for row, pose in zip(rows, poses, strict=True):
             if row[self.dof + SOURCE] == NOMINAL and row[self.dof + STATUS] == SUCCESS:
                 found = self._nominal.solve(pose, row[: self.dof])

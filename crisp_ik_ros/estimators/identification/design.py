@@ -74,6 +74,9 @@ class Design:
             moved[chosen] = motions(corrections, configurations[chosen])
         self.poses, frames, jacobian, tilted = _all_frame_rows(robot.chain, unturned, moved)
         count = len(configurations)
+        turning = frames.reshape(count, 6, layout.dof + 1, 6)[:, :, :, 3:]
+        # Not the same as a rotation of the turned frame: next to frames that nearly cancel, the difference counts.
+        turning[...] = np.einsum("nafb,fbc->nafc", turning, layout.turn_rates(parameters))
         self.rows = np.empty((count, 6, layout.parametric))
         self.rows[:, :, : layout.geometric] = frames
         where = layout.slices()

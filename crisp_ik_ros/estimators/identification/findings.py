@@ -16,8 +16,8 @@ from crisp_ik_ros.transforms import Array
 TOLD = 0.1
 # Share of a joint's range below which its data is narrow.
 NARROW = 0.15
-# A parameter is far beyond expectation at so many times the middle, geometrically, of its standard deviation before there
-# was data and the largest that it may have.
+# A parameter is far beyond expectation at so many times the geometric mean of its standard deviation before there was
+# data and the largest that it may have.
 FAR = 4.0
 # Share of outliers that is worth a warning.
 MANY_OUTLIERS = 0.03

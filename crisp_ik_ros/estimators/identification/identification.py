@@ -33,8 +33,9 @@ HALVINGS = 6
 LEAST_NOISE = 1e-3
 # No scale gets smaller than this part of its prior.
 LEAST_SCALE = 1e-3
-# Updates of the scales at one linearization, at most.
-UPDATES = 12
+# Updates of the scales at one linearization, at most, and the longest step, in standard deviations, after which there is
+# more than one.
+UPDATES, CALM = 12, 3.0
 # Weight of the scales of other joints against a joint's own, and of the prior against all of them, in numbers seen.
 FAMILY_WEIGHT, BAND_WEIGHT = 4.0, 0.5
 # Standard deviations of an unknown measuring frame and tool: so much as any are (translation [m], rotation [rad]).
@@ -164,23 +165,32 @@ def identify(
     """
     layout = fit.layout
     joints = joints_of(fit, data)
+    calm = False
     for iteration in range(1, limit + 1):
         equations, fit = linearise(fit, data, joints)
         fit = replace(fit, equations=equations)
         here, changed = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))]), 0.0
         target, inverse = solution(fit, here)
-        for _ in range(updates if priors.adapt else 0):
-            fit, change = adapt(fit, data, priors, target, here, inverse)
+        # Near the solution the equations stay what they are, and scales and noise settle with them. Far from it one
+        # update a step is enough: they would settle on residuals that are never reached.
+        for _ in range(updates if calm and priors.adapt else 0):
+            fit, change = adapt(fit, data, priors, target, inverse, here)
             target, inverse = solution(fit, here)
             changed = max(changed, change)
             if change < SETTLED:
                 break
         step = target - here
-        fit, length = _advance(fit, data, step)
+        reached, length = _advance(fit, data, step)
         longest = np.max(
             np.abs(step[: layout.size]) / (fit.scales * np.sqrt(np.diag(inverse)[: layout.size])), initial=0
         )
-        fit = replace(fit, iterations=fit.iterations + 1)
+        if priors.adapt and not calm:
+            reached, changed = adapt(
+                replace(fit, parameters=reached.parameters, frame=reached.frame, tool=reached.tool),
+                data, priors, here + length * step, inverse, here,
+            )  # fmt: skip
+        calm = length == 1.0 and longest < CALM
+        fit = replace(reached, iterations=fit.iterations + 1)
         if progress is not None:
             progress(iteration, limit)
         if length == 1.0 and longest < 0.1 and changed < 5.0 * SETTLED:
@@ -190,12 +200,17 @@ def identify(
     return replace(fit, evidence=log_evidence(fit, data))
 
 
-def solution(fit: Fit, here: Array) -> tuple[Array, Array]:
-    """Parameters (C,) that the equations about ``here`` lead to, and their covariance (C, C) over the prior scales."""
+def solve(fit: Fit, here: Array) -> tuple[Array, Array]:
+    """Parameters (C,) that the equations about ``here`` lead to, and the factor (C, C) of their precision."""
     hessian, gradient = fit.equations.at(fit.factors)
     scales = fit.all_scales
     lower = _factor(hessian, scales)
-    target = scales * cho_solve((lower, True), scales * (gradient + hessian @ here))
+    return scales * cho_solve((lower, True), scales * (gradient + hessian @ here)), lower
+
+
+def solution(fit: Fit, here: Array) -> tuple[Array, Array]:
+    """Parameters (C,) that the equations about ``here`` lead to, and their covariance (C, C) over the prior scales."""
+    target, lower = solve(fit, here)
     return target, _inverse(lower)
 
 
@@ -232,14 +247,14 @@ def _precision(fit: Fit, data: Measurements, design: Design) -> Array | None:
 
 
 def _advance(fit: Fit, data: Measurements, step: Array) -> tuple[Fit, float]:
-    """Go along a step (C,), or as far as that does not make things worse."""
+    """Go along a step (C,), or as far as that does not make things worse, and say which share of it that was."""
     before, share = _cost(fit, data), 1.0
     for _ in range(HALVINGS):
         trial = moved(fit, share * step)
         if _cost(trial, data) <= before + 1e-9 * abs(before):
             return trial, share
         share *= 0.5
-    return fit, 1.0
+    return fit, 0.0
 
 
 def moved(fit: Fit, step: Array) -> Fit:
@@ -274,16 +289,18 @@ def _cost(fit: Fit, data: Measurements) -> float:
 
 
 def adapt(
-    fit: Fit, data: Measurements, priors: Priors, target: Array, here: Array, inverse: Array
+    fit: Fit, data: Measurements, priors: Priors, target: Array, inverse: Array, here: Array
 ) -> tuple[Fit, float]:
     """Scales of priors and noise that explain the parameters better (MacKay 1992), and the largest relative change.
 
     Parameters
     ----------
-    target, here : (C,)
-        Parameters that the fit's equations lead to, and those that they are about.
+    target : (C,)
+        Parameters that the fit's equations lead to.
     inverse : (C, C)
-        Covariance of the target over the prior scales.
+        Their covariance over the prior scales.
+    here : (C,)
+        Parameters that the equations are about.
     """
     scales, changed = fit.scales.copy(), 0.0
     known = 1.0 - np.diag(inverse)[: len(scales)]

@@ -10,6 +10,7 @@ from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
 
 from crisp_ik_ros.estimators.identification.identification import Fit, identify, joints_of, linearise
 from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.noise import with_noise_shape
 from crisp_ik_ros.estimators.identification.parameters import KernelTerm, Layout
 from crisp_ik_ros.estimators.identification.priors import LARGEST_SCALES, Priors
 from crisp_ik_ros.transforms import Array
@@ -17,13 +18,13 @@ from crisp_ik_ros.transforms import Array
 # On the diagonal of the centers' kernel matrix.
 JITTER = 1e-8
 # Updates of the scales that tell which length scale is best; iterations with the one that was, and updates in each.
-TRIAL, FINAL, UPDATES = 10, 5, 3
+TRIAL, FINAL, UPDATES = 10, 3, 2
 # Weight of a scale against what the data tells of it, in numbers seen.
 PSEUDO = 1.0
 # Samples and centers that length scales are compared on.
 TRIAL_SAMPLES, TRIAL_CENTERS = 400, 40
 # Samples that each center stands for, and the fewest centers.
-SAMPLES_A_CENTER, FEWEST_CENTERS = 2, 20
+SAMPLES_A_CENTER, FEWEST_CENTERS = 3, 20
 # By so much a kernel term must be the better explanation (natural logarithm of the odds), and by so much a sample: a
 # term that makes errors a few percent smaller is not worth its time.
 MARGIN, MARGIN_A_SAMPLE = 3.0, 0.1
@@ -90,7 +91,9 @@ def choose_kernel(
     count = min(centers, max(FEWEST_CENTERS, len(data) // SAMPLES_A_CENTER))
     chosen = spread_configurations(fit.layout, data.configurations, count, random_state)
     richer = with_kernel(fit, kernel_term(fit.layout, chosen, best), priors)
-    return identify(richer, data, priors, FINAL, updates=UPDATES), evidence
+    # The noise that there was is in part what the term explains.
+    richer = identify(replace(richer, joint_noise=0.0, precision=None), data, priors, FINAL, updates=UPDATES)
+    return identify(with_noise_shape(richer, data), data, priors, FINAL, updates=UPDATES), evidence
 
 
 def evidence_gain(fit: Fit, data: Measurements, name: str = "kernel") -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ class Measurements:
         """Return the samples where ``keep`` (n,) is true; groups and distances keep their numbers."""
         left = np.unique(self.groups[keep])
         both = np.isin(self.pairs, left).all(axis=1)
-        part = {
+        part: dict[str, Any] = {
             name: None if (values := getattr(self, name)) is None else values[keep]
             for name in (
                 "configurations", "kinds", "positions", "rotations", "groups", "noise", "frame_of", "tool_of",
@@ -221,7 +222,7 @@ def centred(data: Measurements, position: Array, weights: Array, precision: Arra
 
 
 def position_precision(data: Measurements, precision: Array | None = None) -> Array:
-    """Inverse covariance (n, 3, 3) of each measured position at a noise factor of 1 [1/m^2]: the data's, or as given."""
+    """Inverse covariance (n, 3, 3) of each measured position at noise factor 1 [1/m^2]: as given, or the data's."""
     if precision is not None:
         return precision
     return data.noise[:, 0, None, None] ** -2.0 * np.eye(3)

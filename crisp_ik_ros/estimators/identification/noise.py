@@ -21,8 +21,8 @@ from crisp_ik_ros.transforms import Array
 FEWEST = 20
 # Standard deviation of the joint noise before there is data [rad], and the largest that there may be.
 TYPICAL_JOINT_NOISE, LARGEST_JOINT_NOISE = 2e-4, 2e-3
-# Part of the noise that is taken for the arm's own even where the device's is known: noise hides the small errors of the
-# scales, with which bounds held for 66 to 97 % of the poses of simulated arms (150 samples, two sessions of four seeds).
+# Part of the noise that is taken for the arm's own even where the device's is known: noise hides that scales are not
+# known exactly. Without this the bounds held for 66 to 97 % of the poses of a simulated arm (150 samples, eight fits).
 LEAST_SHARE = 0.3
 # Starts of the search, in the noise of the fit [m] and of that over a lever of a metre [rad].
 STARTS = ((1.0, 0.1), (0.5, 1.0), (0.1, 0.3))

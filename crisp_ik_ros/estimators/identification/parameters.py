@@ -15,7 +15,7 @@ from crisp_ik_ros.robots.corrections import Corrections
 from crisp_ik_ros.robots.gravity import Bodies
 from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
 from crisp_ik_ros.robots.urdf import ChainJoint
-from crisp_ik_ros.transforms import Array, make_pose, rotation_exponential
+from crisp_ik_ros.transforms import Array, cross_matrices, make_pose, rotation_exponential
 
 # A prismatic joint's error of so many metres is as likely as a revolute one's of a radian.
 METRES_PER_RADIAN = 0.2
@@ -267,6 +267,19 @@ class Layout:
     def turns(self, parameters: Array) -> Array:
         """Rotation (J + 1, 3, 3) that each frame is corrected by."""
         return rotation_exponential(parameters[: self.geometric].reshape(-1, 6)[:, 3:])
+
+    def turn_rates(self, parameters: Array) -> Array:
+        """Rotation of each turned frame, in its own axes, with each of its rotation parameters: (J + 1, 3, 3).
+
+        The right Jacobian of the exponential map (Barfoot 2017, eq. 7.78), which is the identity where there is no
+        rotation yet.
+        """
+        vectors = parameters[: self.geometric].reshape(-1, 6)[:, 3:]
+        angles = np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None, None]
+        crossed = cross_matrices(vectors)
+        # By series: differences of nearly equal numbers would say nothing of small angles.
+        first, second = 0.5 - angles**2 / 24.0 + angles**4 / 720.0, 1.0 / 6.0 - angles**2 / 120.0 + angles**4 / 5040.0
+        return np.eye(3) - first * crossed + second * (crossed @ crossed)
 
     def corrections(self, parameters: Array) -> Corrections:
         """What the joints do beside what they are told, with parameters (P,)."""

@@ -30,8 +30,8 @@ from crisp_ik_ros.transforms import Array
 FEWEST, GROSS = 8, 0.01
 # Scales of the second start of the fit, over the priors'.
 WIDE = 30.0
-# Largest number of Gauss-Newton iterations without the kernel term.
-ITERATIONS = 50
+# Largest number of Gauss-Newton iterations from the nominal robot, and from one that is nearly right.
+ITERATIONS, REFINEMENTS = 50, 15
 # Finer periods must make held-out errors so many times smaller, or be the better model of held-out samples by so many
 # standard errors.
 FINER, SURE = 0.95, 3.0
@@ -141,21 +141,21 @@ def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, f
     gain = evidence_gain(trial, data, "backlash")
     if not stated and gain < BEYOND_DOUBT:
         return fit, fit.evidence + gain
-    return identify(trial, data, priors, ITERATIONS), fit.evidence + gain
+    return identify(trial, data, priors, REFINEMENTS), fit.evidence + gain
 
 
 def approaches_of(configurations: Array) -> Array:
-    """Direction (n, J) in which each joint moved from the configuration before to each of (n, J); 0 where it did not."""
+    """Direction (n, J) in which each joint moved to each configuration (n, J) from the one before; 0: not at all."""
     moved = np.diff(configurations, axis=0, prepend=configurations[:1])
     return np.asarray(np.where(np.abs(moved) > STILL, np.sign(moved), 0.0))
 
 
 def _settled(fit: Fit, data: Measurements, priors: Priors, progress: Progress | None) -> Fit:
     """Fit with the shape of its noise, which in turn weighs the samples."""
-    fit = identify(fit, data, priors, ITERATIONS, part_of(progress, 0, 60))
+    fit = identify(fit, data, priors, REFINEMENTS, part_of(progress, 0, 60))
     if not priors.adapt:
         return fit
-    return identify(with_noise_shape(fit, data), data, priors, ITERATIONS, part_of(progress, 60, 100))
+    return identify(with_noise_shape(fit, data), data, priors, REFINEMENTS, part_of(progress, 60, 100))
 
 
 def with_harmonics(fit: Fit, harmonics: int, priors: Priors) -> Fit:
@@ -167,7 +167,8 @@ def with_harmonics(fit: Fit, harmonics: int, priors: Priors) -> Fit:
     scales[: layout.geometric] = fit.scales[: layout.geometric]
     for name in ("scale", "compliance", "backlash", "kernel"):
         scales[new[name]] = fit.scales[old[name]]
-    return replace(fit, layout=layout, parameters=parameters, scales=scales)
+    # The noise that there was is in part what the finer periods explain.
+    return replace(fit, layout=layout, parameters=parameters, scales=scales, joint_noise=0.0, precision=None)
 
 
 def largest_scales(layout: Layout, priors: Priors) -> Array:

@@ -1,4 +1,4 @@
-"""Uncertainty of an identified robot's tool: samples of the posterior of its parameters, and what no parameter explains.
+"""Uncertainty of an identified robot's tool: posterior samples of its parameters, and what no parameter explains.
 
 A bound is made of three parts. What the data leaves unknown of the parameters is in samples of their posterior. What no
 parameter explains shows at the samples: it is the arm's own, along every axis and by every joint. And where a joint was
@@ -103,6 +103,10 @@ class Uncertainty:
     def _for_compiled_code(self) -> Samples:
         layout = self.layout
         joints, centers, plain = layout.dof, layout.centers, layout.parametric
+        # As rotations of the turned frames, which is what compiled code knows.
+        deviations = self.samples[:plain].copy()
+        turned = deviations[: layout.geometric].reshape(joints + 1, 6, -1)[:, 3:]
+        turned[...] = layout.turn_rates(self.parameters) @ turned
         kernel, basis = np.zeros((joints, 0, self.samples.shape[1])), np.zeros((0, 0))
         scales, back = np.zeros(joints), self.frame[:3, :3].T
         # Seen from the base, which is where the tool is.
@@ -113,7 +117,7 @@ class Uncertainty:
             scales = self.scales[plain::centers].copy()
         return Samples(
             self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
-            np.ascontiguousarray(self.samples[:plain]), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
+            np.ascontiguousarray(deviations), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
             scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
             np.ones((joints, 2)) if self.nearness is None else self.nearness, *joint_ranges(layout.robot), UNMEASURED,
         )  # fmt: skip

@@ -22,6 +22,7 @@ from crisp_ik_ros.estimators.identification.identification import (
     moved,
     predicted_poses,
     solution,
+    solve,
 )
 from crisp_ik_ros.estimators.identification.measurements import Measurements, at_rows, centred, residuals
 from crisp_ik_ros.estimators.identification.priors import Priors
@@ -29,8 +30,8 @@ from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.transforms import Array
 
 FOLDS = 5
-# Updates of the scales where a fold is held out.
-UPDATES = 6
+# Updates of the scales where a fold is held out, and the most parameters with which there is time for them.
+UPDATES, LARGEST_ADAPTED = 6, 1200
 # Weight below which a sample is called an outlier: about 6 standard deviations off.
 OUTLIER = 0.2
 
@@ -201,13 +202,10 @@ def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None
         equations = fit.equations - equations
     fit = replace(fit, equations=equations)
     here = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))])
-    target, inverse = solution(fit, here)
-    for _ in range(UPDATES):
-        if priors is None or not priors.adapt:
-            break
-        fit, _ = adapt(fit, rest, priors, target, here, inverse)
-        target, inverse = solution(fit, here)
-    return moved(fit, target - here)
+    if priors is not None and priors.adapt and fit.layout.size <= LARGEST_ADAPTED:
+        for _ in range(UPDATES):
+            fit, _ = adapt(fit, rest, priors, *solution(fit, here), here)
+    return moved(fit, solve(fit, here)[0] - here)
 
 
 def typical_error(validation: Validation, weights: Array) -> float:
