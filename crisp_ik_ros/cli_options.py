@@ -64,6 +64,10 @@ LogLevel = Annotated[
     option(help="Least level that the nodes log: debug, info, warn, error or fatal.", metavar="LEVEL"),
 ]
 Model = Annotated[Path, argument("Model file (.npz).", files(".npz"), metavar="MODEL")]
+Payload = Annotated[
+    float | None,
+    option(min=0.0, max=1000.0, help="Mass that the tip carries [kg]; default: the model's own.", metavar="KG"),
+]
 PointDistance = Annotated[
     float | None,
     option(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from crisp_ik_ros.cli_help import option
-from crisp_ik_ros.cli_options import Json, Model, Triple
+from crisp_ik_ros.cli_options import Json, Model, Payload, Triple
 
 IK_EXAMPLES = (
     "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05",
@@ -41,6 +41,7 @@ def ik(
         ),
     ] = "",
     timeout: Annotated[float, option(min=0.0, help="Longest search [s].", metavar="S")] = 0.05,
+    payload: Payload = None,
     as_json: Json = False,
 ) -> None:
     """Solve one pose with a model file, without ROS.
@@ -54,7 +55,7 @@ def ik(
 
     with progress_bars(as_json) as bar:
         bar("compiling (the first time, about a minute)")
-        summary = commands.solve_pose(model, position, rpy, seed, timeout)
+        summary = commands.solve_pose(model, position, rpy, seed, timeout, payload)
     show(summary, as_json)
     if not summary["success"]:
         raise typer.Exit(1)

@@ -40,6 +40,11 @@ EVALUATE_EXAMPLES = (
     "crisp-ik evaluate my_robot.npz held_out.csv --json \\\n  | jq '.\"solved without a seed\"'",
 )
 MEASURED = "What was measured"
+REGISTER_EXAMPLES = (
+    "# the tracker was set up again\ncrisp-ik register my_robot.npz rows.csv registered.npz --frame unknown",
+    "# the tool was mounted again; the model file itself\n"
+    "crisp-ik register my_robot.npz rows.csv --in-place --tool unknown \\\n  --frame known",
+)
 CRISP = "CRiSP (kernel regression) only"
 LEARNED = "LearnedKinematics only"
 LARGE = "Many samples"
@@ -145,10 +150,18 @@ def train(
             panel=MEASURED, metavar="",
         ),
     ] = False,
+    payload_center: Annotated[
+        tuple[float, float, float] | None,
+        option(
+            help="Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m]; default: "
+            "its origin.",
+            panel=LEARNED, metavar="X Y Z",
+        ),
+    ] = None,
     harmonics: Annotated[
         int | None,
         option(
-            min=0, max=100, help="Periodic errors of joints, of up to so many periods a turn; default: the estimator's.",
+            min=0, max=100, help="Periodic errors of up to so many periods a turn; default: the estimator's.",
             panel=LEARNED, metavar="N",
         ),
     ] = None,
@@ -244,6 +257,7 @@ def train(
         corrected_urdf,
         harmonics=harmonics,
         position_noise=position_noise,
+        payload_center=payload_center,
         force=force,
     )
     with progress_bars(as_json) as bar:
@@ -281,6 +295,13 @@ def evaluate(
     tool: Annotated[
         SetUpName, option(help="As --frame: where the marker sits on the tip link.", panel=MEASURED, metavar="WHETHER")
     ] = SetUpName.known,
+    payload: Annotated[
+        float | None,
+        option(
+            min=0.0, max=1000.0, help="Mass that the tip carried where the samples do not say it [kg]; default: the "
+            "model's own.", panel=MEASURED, metavar="KG",
+        ),
+    ] = None,
     distance: PointDistance = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -296,6 +317,50 @@ def evaluate(
     with progress_bars(as_json) as bar:
         bar("evaluating")
         summary = commands.evaluate_model(
-            model, data, distance, frame is SetUpName.unknown, tool is SetUpName.unknown, residuals
+            model, data, distance, frame is SetUpName.unknown, tool is SetUpName.unknown, residuals, payload
         )
+    show(summary, as_json)
+
+
+def register(
+    model: Model,
+    rows: Annotated[
+        Path, argument(f"3 to 10 rows of the new set-up: {DATA_KINDS}.", complete_data, metavar="ROWS")
+    ],
+    output: Annotated[
+        Path | None, argument("Model file to write (.npz), not MODEL itself.", files(".npz"), metavar="OUT")
+    ] = None,
+    frame: Annotated[
+        SetUpName | None,
+        option(
+            help="unknown: the measuring frame is found; known: it stays. Default: as in the training.",
+            panel=MEASURED, metavar="WHETHER",
+        ),
+    ] = None,
+    tool: Annotated[
+        SetUpName | None,
+        option(help="As --frame: where the marker sits on the tip link.", panel=MEASURED, metavar="WHETHER"),
+    ] = None,
+    payload: Annotated[
+        float | None,
+        option(
+            min=0.0, max=1000.0, help="Mass that the tip carried where the rows do not say it [kg]; default: the "
+            "model's own.", panel=MEASURED, metavar="KG",
+        ),
+    ] = None,
+    in_place: Annotated[bool, option("--in-place", help="Replace MODEL.", panel=WRITTEN, metavar="")] = False,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Find a model's measuring frame and tool anew.
+
+    For a device that was set up, or a tool that was mounted, again: 3 poses or 5 positions suffice, 10 are better. What
+    the model knows of the arm stays. Printed are the errors on these rows before and after, and how far frame and tool
+    moved; the bound of the model has what the rows leave unknown.
+    """
+    from crisp_ik_ros import commands
+    from crisp_ik_ros.terminal import show
+
+    summary = commands.register(
+        model, rows, output, frame and frame.value, tool and tool.value, in_place, payload
+    )  # fmt: skip
     show(summary, as_json)

@@ -19,7 +19,8 @@ from crisp_ik_ros.datasets.inspection_summary import summarize_inspection
 from crisp_ik_ros.datasets.table_columns import ImportRequest
 from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
-from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics, carrying
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
@@ -27,6 +28,7 @@ from crisp_ik_ros.metrics import Summary, tool_errors
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.evaluation import Refit, evaluate
+from crisp_ik_ros.training.registration import register_model
 from crisp_ik_ros.training.request import TrainingRequest
 from crisp_ik_ros.training.samples import load_samples
 from crisp_ik_ros.training.train import train
@@ -147,12 +149,29 @@ def evaluate_model(
     frame: bool = False,
     tool: bool = False,
     residuals: Path | None = None,
+    payload: float | None = None,
 ) -> dict[str, Any]:
     """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved.
 
-    ``frame`` and ``tool`` are fitted to the samples first where they are true; ``residuals`` is a table to write.
+    ``frame`` and ``tool`` are fitted to the samples first where they are true; ``residuals`` is a table to write;
+    ``payload`` [kg] is what the tip carried where the samples do not say it.
     """
-    return evaluate(load_model(model), data, distance, Refit(frame, tool), residuals)
+    estimator = carrying(load_model(model), payload)
+    assert isinstance(estimator, (CRiSP, LearnedKinematics))
+    return evaluate(estimator, data, distance, Refit(frame, tool), residuals)
+
+
+def register(
+    model: Path,
+    rows: Path,
+    output: Path | None,
+    frame: str | None,
+    tool: str | None,
+    in_place: bool,
+    payload: float | None,
+) -> dict[str, Any]:
+    """Find measuring frame and tool of a model anew from a few rows, and write the model."""
+    return register_model(model, rows, output, frame, tool, in_place, payload)
 
 
 def describe_model(model: Path) -> dict[str, Any]:
@@ -193,10 +212,15 @@ def import_samples(table: Path, output: Path, request: ImportRequest, robot: Sim
 
 
 def solve_pose(
-    model: Path, position: tuple[float, ...], rpy: tuple[float, ...], seed: str, timeout: float
+    model: Path,
+    position: tuple[float, ...],
+    rpy: tuple[float, ...],
+    seed: str,
+    timeout: float,
+    payload: float | None = None,
 ) -> dict[str, Any]:
-    """Solve one pose with a model file."""
-    estimator = load_model(model)
+    """Solve one pose with a model file, for a tip that carries a payload [kg]."""
+    estimator = carrying(load_model(model), payload)
     try:
         start = [float(value) for value in seed.split(",")] if seed else None
     except ValueError as error:

@@ -496,3 +496,21 @@ def test_the_summary_names_units_and_can_be_written_as_json():
         "nominal [mm]", "nominal [mrad]", "after rigid alignment [mm]", "after a quick fit [mm]",
         "after a quick fit [mrad]",
     }  # fmt: skip
+
+
+def test_sessions_with_frames_of_their_own_are_judged_one_by_one(panda):
+    rng = np.random.default_rng(0)
+    parts = []
+    for number in range(2):
+        frame = homogeneous(rodrigues(rng.uniform(-1.0, 1.0, 3)), rng.uniform(-1.0, 1.0, 3))
+        q = panda.random_configurations(40, rng)
+        poses = frame @ panda.forward_kinematics(q)
+        parts.append(Dataset(q, poses, panda.joint_names, sessions=[f"day {number}"] * 40))
+    mixed = Dataset.concatenate(parts)
+    inspection = inspect_dataset(mixed, panda)
+    names = {one.name for one in inspection.diagnoses}
+    assert "wrong robot" not in names and "measurement frame" in names
+    assert np.nanmax(inspection.fitted_position) < 1e-4 and not len(inspection.outliers)
+    # The same samples without their sessions fit nothing.
+    bare = Dataset(mixed.configurations, mixed.poses, panda.joint_names)
+    assert any(one.worthless for one in inspect_dataset(bare, panda).diagnoses)

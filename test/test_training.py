@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from copy import copy
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -337,6 +338,36 @@ def test_the_report_begins_with_a_verdict_and_names_outliers(learned, poses):
     assert "<td>7</td>" in table and "<td>40</td>" in table
     # The worst stand first: a sample of 50 mm is off by about that.
     assert 40.0 < float(re.search(r'<td class="number">([\d.]+)</td>', table).group(1)) < 60.0
+
+
+def test_the_report_shows_joints_and_where_there_are_some_payloads_and_drift(learned, poses):
+    bare = report(learned, poses, {})
+    assert 'alt="Periodic error of each joint over its range"' in bare
+    assert f"up to {learned.harmonics_} periods a turn" in bare and f"{1e3 * learned.misfit_[0]:.3g} mm" in bare
+    assert "<h2>Drift</h2>" not in bare and "Payloads" not in bare
+    told = copy(learned)
+    told.training_summary = {
+        "data_warnings": ["drift: the residuals move by 2 mm per 100 rows."], "payloads": {"from": 0.0, "to": 2.5},
+    }  # fmt: skip
+    count = len(poses)
+    text = report(told, poses.with_circumstances(temperatures=np.linspace(20.0, 30.0, count)), {})
+    assert 'alt="Residuals over what they drift with"' in text and "2 mm per 100 rows" in text
+    assert "Payloads of 0 to 2.5 kg" in text
+
+
+def test_periodic_errors_are_those_of_the_arm(learned, true):
+    """Held against the 0.2 degrees twice a turn that each joint of the true arm has."""
+    positions = np.linspace(learned.robot.lower, learned.robot.upper, 50)
+    errors, deviations = learned.periodic_errors(positions)
+    corrections = true.chain.corrections
+    expected = corrections.harmonics[:, 2] * np.cos(2 * positions) + corrections.harmonics[:, 3] * np.sin(2 * positions)
+    # What is a constant or a slope over a joint's range is in its zero and scale as well.
+    for j in range(7):
+        basis = np.column_stack([np.ones(50), positions[:, j]])
+        left = errors[:, j] - expected[:, j]
+        left = left - basis @ np.linalg.lstsq(basis, left, rcond=None)[0]
+        assert np.abs(left).max() < 0.35 * np.abs(expected[:, j]).max(), j
+    assert (deviations > 0.0).all() and learned.measured_nearness(positions).shape == (50, 7)
 
 
 def test_held_out_errors_are_those_of_the_samples(learned, poses, panda):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -43,6 +43,9 @@ FITTED = 600
 FEWEST_MOVING = 8
 # Orientations that differ by less are one [rad].
 SAME_TURN = 1e-3
+# Share of the errors of all samples together that those of each session by itself may leave, to be of different frames;
+# diagnoses that all samples together decide.
+ONE_BY_ONE, TOGETHER = 0.7, frozenset({"too few samples", "coverage"})
 
 
 class Size(NamedTuple):
@@ -114,6 +117,9 @@ class Inspection:
 def inspect_dataset(dataset: Dataset, robot: RobotModel, rows: np.ndarray | None = None) -> Inspection:
     """Look into samples of a robot: what they cover, how well its model fits them, and what is wrong with them.
 
+    Samples of several sessions or markers are judged one by one where that fits them better: each may have its own
+    frame and tool.
+
     Parameters
     ----------
     dataset : Dataset
@@ -132,9 +138,41 @@ def inspect_dataset(dataset: Dataset, robot: RobotModel, rows: np.ndarray | None
     DatasetError
         When the dataset's joints are not the robot's, by name.
     """
+    rows = np.arange(len(dataset)) if rows is None else rows
+    whole = _inspect(dataset, robot, rows)
+    parts = [part for part in mounted_alike(dataset) if len(part) >= FEWEST_MOVING]
+    if len(parts) < 2:
+        return whole
+    found = [_inspect(dataset.subset(part), robot, rows[part]) for part in parts]
+    errors = np.full((2, len(dataset)), np.nan)
+    for one, part in zip(found, parts, strict=True):
+        errors[:, part] = one.fitted_position, one.fitted_orientation
+    if not np.nanmedian(errors[0]) < ONE_BY_ONE * np.nanmedian(whole.fitted_position):
+        return whole
+    # How many samples there are, and what the joints do in them, counts for all together.
+    diagnoses = {fault.name: fault for fault in whole.diagnoses if fault.name in TOGETHER}
+    for inspection in found:
+        diagnoses |= {
+            fault.name: fault for fault in inspection.diagnoses if fault.name not in TOGETHER | set(diagnoses)
+        }
+    return replace(
+        whole, fitted_position=errors[0], fitted_orientation=errors[1], aligned_position=None,
+        outliers=np.sort(np.concatenate([part[one.outliers] for one, part in zip(found, parts, strict=True)])),
+        diagnoses=tuple(diagnoses.values()),
+    )  # fmt: skip
+
+
+def mounted_alike(dataset: Dataset) -> list[np.ndarray]:
+    """Samples (k,) of each session and marker: those with one measuring frame and one tool."""
+    names = [np.zeros(len(dataset), dtype=int) if one is None else one for one in (dataset.sessions, dataset.markers)]
+    _, which = np.unique(np.column_stack(names), axis=0, return_inverse=True)
+    return [np.flatnonzero(which.ravel() == k) for k in range(which.max() + 1)]
+
+
+def _inspect(dataset: Dataset, robot: RobotModel, rows: np.ndarray) -> Inspection:
+    """Look into samples as if they were of one session."""
     data = Measurements.of(dataset, robot)
     lever = LEVER * robot.reach
-    rows = np.arange(len(dataset)) if rows is None else rows
     position, orientation, scatter = _nominal_errors(robot, data, dataset.group_names)
     measured = data.measured
     frozen, diagnoses = diagnose_frozen(robot, data, rows)

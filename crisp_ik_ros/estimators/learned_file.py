@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.archives import Archive
+from crisp_ik_ros.datasets.checks import HEAVIEST_PAYLOAD
 from crisp_ik_ros.estimators.header_fields import count, counts, number, numbers, texts
 from crisp_ik_ros.estimators.identification.findings import describe
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES
@@ -172,7 +173,7 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         term = KernelTerm(arrays["kernel_features"], length_scale, arrays["kernel_basis"]) if terms else None
         layout = replace(plain, kernel=term)
         parameters = np.ascontiguousarray(arrays["parameters"])
-        payload = number(header, "payload", 0.0, LARGEST_MASS) if "payload" in header else 0.0
+        payload = number(header, "payload", 0.0, HEAVIEST_PAYLOAD) if "payload" in header else 0.0
         estimator.payload_ = payload
         estimator.frames_, estimator.tools_ = (
             _poses(header, name, first) for name, first in (("sessions", frame), ("markers", tool))

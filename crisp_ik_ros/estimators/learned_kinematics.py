@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from crisp_ik_ros.datasets.checks import HEAVIEST_PAYLOAD
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
@@ -19,18 +20,24 @@ from crisp_ik_ros.estimators.identification.findings import Identified, findings
 from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.registration import register, usual_payload
+from crisp_ik_ros.estimators.identification.registration import (
+    read_registration,
+    register,
+    usual_payload,
+)
+from crisp_ik_ros.estimators.identification.spread import nearness_of
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
-from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
+from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, joint_ranges
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.threads import limit_threads
+from crisp_ik_ros.robots.corrections import all_periodic_terms
 from crisp_ik_ros.robots.gravity import GRAVITY
 from crisp_ik_ros.robots.robot_model import RobotModel
-from crisp_ik_ros.robots.urdf import LARGEST_LENGTH, LARGEST_MASS
+from crisp_ik_ros.robots.urdf import LARGEST_LENGTH
 from crisp_ik_ros.solvers.result import (
     BLENDED,
     CORRECTED,
@@ -237,6 +244,48 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         )  # fmt: skip
         return self
 
+    @property
+    def harmonics_(self) -> int:
+        """Largest number of periods a turn that was learned."""
+        self._fitted()
+        return self._layout.harmonics
+
+    @property
+    def misfit_(self) -> tuple[float, float]:
+        """Standard deviations of what no parameter explains of the arm: of positions [m], and of each joint [rad]."""
+        uncertainty = self._fitted()
+        return uncertainty.misfit, uncertainty.joint_misfit
+
+    def periodic_errors(self, positions: ArrayLike) -> tuple[Array, Array]:
+        """Periodic error of each joint at positions of its own, and the standard deviation of it.
+
+        Parameters
+        ----------
+        positions : (n, J)
+            Of the joints [rad or m].
+
+        Returns
+        -------
+        errors, deviations : (n, J)
+            [rad or m].
+        """
+        uncertainty, layout = self._fitted(), self._layout
+        q = np.ascontiguousarray(positions, dtype=float)
+        terms = all_periodic_terms(layout.rates, q, layout.harmonics) * layout.units[:, None]
+        own = layout.slices()["harmonics"]
+        values = self._parameters[own].reshape(self.dof, -1)
+        samples = uncertainty.samples[own].reshape(*values.shape, uncertainty.samples.shape[1])
+        spread = np.einsum("njk,jks->njs", terms, samples)
+        return np.einsum("njk,jk->nj", terms, values), uncertainty.factor * np.sqrt((spread**2).mean(axis=2))
+
+    def measured_nearness(self, positions: ArrayLike) -> Array:
+        """Nearness (n, J) of the data to positions (n, J) of each joint by itself: 1 near, 0 far from all."""
+        uncertainty = self._fitted()
+        q = np.asarray(positions, dtype=float)
+        if uncertainty.nearness is None:
+            return np.ones(q.shape)
+        return np.asarray(nearness_of(uncertainty.nearness, *joint_ranges(self.robot), np.ascontiguousarray(q)))
+
     def predicted_error(self, configurations: ArrayLike) -> Array:
         """Bound (...) [m] that the position of the real tool is within of this model's, with 95 % probability.
 
@@ -359,11 +408,18 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         model._uncertainty = replace(uncertainty, layout=self._layout.with_payload(model.payload_))
         return model
 
-    def register(self, dataset: Dataset) -> LearnedKinematics:
+    def register(self, dataset: Dataset, frame: str | None = None, tool: str | None = None) -> LearnedKinematics:
         """Return this model with measuring frame and tool found anew, from a few samples; the arm stays as it is.
 
-        For a device that was set up again, or a tool that was mounted again. Only what the constructor says is unknown
-        is found; 3 full poses or 5 positions suffice, 10 are better.
+        For a device that was set up again, or a tool that was mounted again. 3 full poses or 5 positions suffice, 10
+        are better: the bound has what they leave unknown.
+
+        Parameters
+        ----------
+        dataset : Dataset
+            Poses or positions of one session, and of one marker.
+        frame, tool : "known" or "unknown", optional
+            Parts that are found; a known one stays as it is. Default: as the constructor says.
 
         Raises
         ------
@@ -371,16 +427,37 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             When the samples are too few, or do not tell it.
         InvalidInputError
             When frame and tool are both known.
+        NotFittedError
+            Before ``fit``.
         """
         uncertainty = self._fitted()
-        if (self.frame, self.tool) == ("known", "known"):
-            raise InvalidInputError("model", "one whose frame and tool are known", "frame or tool 'unknown'")
-        frame, tool = register(self._layout, self._parameters, dataset, (self.frame, self.tool), self.payload_)
+        places = frame or self.frame, tool or self.tool
+        for name, place in zip(("frame", "tool"), places, strict=True):
+            if place not in ("known", "unknown"):
+                raise InvalidInputError(name, repr(place), "'known' or 'unknown'")
+        if places == ("known", "known"):
+            raise InvalidInputError("frame, tool", "'known' both: nothing to register", "one of them 'unknown'")
+        data = read_registration(self._layout, dataset, places)
+        with limit_threads(0.0):
+            found = register(
+                uncertainty, self._layout, data, places, self.payload_, self.noise_, self.random_state
+            )  # fmt: skip
         model = copy(self)
-        model.frames_, model.tools_, model.frame_, model.tool_ = {"": frame}, {"": tool}, frame, tool
-        model._uncertainty = replace(
-            uncertainty, frame=frame, tool=tool, measuring=np.zeros_like(uncertainty.measuring)
-        )
+        # A part that the training found and the registration kept is still no part of the base frame.
+        model.frame = "unknown" if "unknown" in (self.frame, places[0]) else "known"
+        model.tool = "unknown" if "unknown" in (self.tool, places[1]) else "known"
+        model.frame_, model.tool_ = found.frame, found.tool
+        model.frames_, model.tools_ = {"": found.frame}, {"": found.tool}
+        there = uncertainty.at(found.frame, found.tool, found.measuring)
+        # Nearness to the data is by the spread of the tool, which has grown everywhere.
+        spreads = [one.supports(data.configurations)[:, 2] for one in (uncertainty, there)]
+        growth = np.median(spreads[1]) / max(float(np.median(spreads[0])), 1e-12)
+        model._uncertainty = replace(there, amid=float(uncertainty.amid * max(growth, 1.0)))
+        model.warnings_ = (*self.warnings_, *found.warnings)
+        model.training_summary = {
+            **self.training_summary,
+            "registered": {"samples": len(dataset), "frame": places[0], "tool": places[1]},
+        }
         return model
 
     def tip_poses(self, measured: ArrayLike) -> Array:
@@ -475,9 +552,26 @@ class LearnedKinematics(InverseKinematics, RobotModel):
 def check_payloads(masses: ArrayLike) -> Array:
     """Payloads [kg] as an array; InvalidInputError where one is below 0 or more than any arm carries."""
     array = np.asarray(masses, dtype=float)
-    if not ((array >= 0.0) & (array <= LARGEST_MASS)).all():
-        raise InvalidInputError("payload", masses, f"0 to {LARGEST_MASS:g} kg")
+    if not ((array >= 0.0) & (array <= HEAVIEST_PAYLOAD)).all():
+        raise InvalidInputError("payload", masses, f"0 to {HEAVIEST_PAYLOAD:g} kg")
     return array
+
+
+def carrying(estimator: InverseKinematics, mass: float | None) -> InverseKinematics:
+    """Return an estimator for a tip that carries a mass [kg]; None: what the model has.
+
+    Raises
+    ------
+    InvalidInputError
+        When the mass cannot be, or the estimator knows of no load.
+    """
+    if mass is None:
+        return estimator
+    if not isinstance(estimator, LearnedKinematics):
+        raise InvalidInputError(
+            "payload", f"{mass:g} kg with {type(estimator).__name__}", "a LearnedKinematics model, which knows of loads"
+        )
+    return estimator.with_payload(mass)
 
 
 def _named(poses: dict[str, Array], name: str, what: str) -> Array:

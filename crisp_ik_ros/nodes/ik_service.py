@@ -10,6 +10,8 @@ from functools import partial
 from typing import Any
 
 from crisp_ik.srv import ComputeIK, ComputeIKPath
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
@@ -74,13 +76,25 @@ class IKService(ManagedNode):
         self._longest_path = declare(
             self, "longest_path", LONGEST_PATH, "Poses of a path; one of more is refused.", 1, 10_000_000
         )
+        self._payload = declare(
+            self,
+            "payload",
+            -1.0,
+            "Mass that the tip carries [kg], for a LearnedKinematics model; may change while the node runs. -1: the "
+            "model's own.",
+            -1.0,
+            1000.0,
+            read_only=False,
+        )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         queue = declare(self, "queue", 1000, "Requests of each service that wait; one more is told 'busy'.", 1, 100_000)
         self._group = declare(
             self, "moveit_group", "", "The only planning group that /solve_ik answers for. Empty: any."
         )
         begin = time.monotonic()
-        served = self._load(self._name_of_model())
+        # As the file has it: without the parameter's payload.
+        self._read = self._load(self._name_of_model())
+        served = self._read.carrying(self._payload)
         self._transforms = frames.TransformFrames(self) if frames.available() else None
         self._drift = DriftWatch(self, served.estimator)
         self._statistics = ServiceStatistics()
@@ -101,6 +115,7 @@ class IKService(ManagedNode):
             Intake(self, Trigger, "~/reload", self._reload, refusal_of_trigger, queue),
             Intake(self, Trigger, "~/reset", self._reset, refusal_of_trigger, queue),
         ]
+        self.add_on_set_parameters_callback(self._set_parameters)
         offered = "/compute_ik, /compute_ik_path"
         if moveit.available():
             kind = moveit.GetPositionIK
@@ -170,13 +185,38 @@ class IKService(ManagedNode):
                 words = f"the model in use stays, {self._served}: {found}"
                 self.get_logger().error(words)
                 return refusal_of_trigger(words)
-            self._serve(found)
-            self._drift.begin(found.estimator)
-            words = f"serving {found}"
+            try:
+                served = found.carrying(self._payload)
+            except CrispIKError as error:
+                words = f"the model in use stays, {self._served}: {error}; or set the parameter payload to -1"
+                self.get_logger().error(words)
+                return refusal_of_trigger(words)
+            self._read = found
+            self._serve(served)
+            self._drift.begin(served.estimator)
+            words = f"serving {served}"
             self.get_logger().info(words)
             return Trigger.Response(success=True, message=words)
 
         self._leave(call, steps(), finish)
+
+    def _set_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        """Serve the model with another payload, or say why not."""
+        for parameter in parameters:
+            if parameter.name == "payload":
+                try:
+                    served = self._read.carrying(parameter.value)
+                except CrispIKError as error:
+                    return SetParametersResult(successful=False, reason=str(error))
+                # No request is to wait for what the compiled code is handed.
+                estimator, last = served.estimator, self._answerer.last
+                estimator.solve(estimator.robot.forward_kinematics(estimator.robot.rest), estimator.robot.rest)
+                self._payload = parameter.value
+                self._serve(served)
+                self._answerer.last = last
+                self._drift.begin(estimator)
+                self.get_logger().info(f"serving {served}")
+        return SetParametersResult(successful=True)
 
     def _reset(self, call: Call) -> Trigger.Response:
         self._answerer.reset()

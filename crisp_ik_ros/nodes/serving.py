@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from crisp_ik_ros.errors import CrispIKError, ModelFileError
 from crisp_ik_ros.estimators.crisp import CRiSP
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
-from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
+from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics, carrying
 from crisp_ik_ros.estimators.model_archive import LARGEST_MODEL
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
@@ -26,6 +26,8 @@ from crisp_ik_ros.robots.urdf import Body, parse_bodies, read_urdf
 NOMINAL = "nominal"
 SHIPPED_MODEL = "panda_residual.npz"
 WARM_UP_SOLVES = 3
+# Parameter value for the payload that a model has by itself.
+OWN_PAYLOAD = -1.0
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,18 @@ class Served:
     def __str__(self) -> str:
         return describe(self.estimator, self.name)
 
+    def carrying(self, payload: float) -> Served:
+        """Return the same for a tip that carries a payload [kg]; ``OWN_PAYLOAD``: as the model has it.
+
+        Raises
+        ------
+        CrispIKError
+            When the mass cannot be, or the model knows of no load.
+        """
+        if payload == OWN_PAYLOAD:
+            return self
+        return replace(self, estimator=carrying(self.estimator, payload))
+
     def facts(self) -> dict[str, object]:
         """What is to be known of it, by name."""
         estimator = self.estimator
@@ -69,6 +83,7 @@ class Served:
             "model samples": getattr(estimator, "samples_", 0),
             "model sha256": self.fingerprint,
             "model loaded": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self.since)),
+            "payload [kg]": getattr(estimator, "payload_", ""),
             "model warnings": "; ".join(warnings_of(estimator)),
         }
 
@@ -151,7 +166,9 @@ def describe(estimator: InverseKinematics, model: str) -> str:
     validation = estimator.validation_
     error = f", {1e3 * validation['position_rms']:.3g} mm on held-out samples" if "position_rms" in validation else ""
     kind = f"CRiSP {estimator.loss_.name}" if isinstance(estimator, CRiSP) else "LearnedKinematics"
-    return f"{model or SHIPPED_MODEL}: {kind}, {estimator.samples_} samples{error} ({chain})"
+    payload = getattr(estimator, "payload_", 0.0)
+    load = f", payload {payload:g} kg" if payload else ""
+    return f"{model or SHIPPED_MODEL}: {kind}, {estimator.samples_} samples{error}{load} ({chain})"
 
 
 def warnings_of(estimator: InverseKinematics) -> tuple[str, ...]:

@@ -62,6 +62,12 @@ class Trainer(Node):
         self._position_noise = declare(
             self, "position_noise", 0.0, "Device noise along each axis [m]. 0: found with the rest.", 0.0, 0.1
         )
+        self._payload_center = declare(
+            self,
+            "payload_center",
+            [0.0, 0.0, 0.0],
+            "Centre of mass of what the tip carries where the data has payloads, in the tip's frame, x y z [m].",
+        )
         self._force = declare(
             self, "force", False, "Whether data of which a model would be worse than none is trained on all the same."
         )
@@ -114,6 +120,7 @@ class Trainer(Node):
             urdf=urdf_path(self._place["urdf"], self._place["robot"]),
             harmonics=None if self._harmonics < 0 else self._harmonics,
             position_noise=self._position_noise or None,
+            payload_center=self._center(),
             force=self._force,
         )
         self._outputs = {path: _state(path) for path in (output, request.report, request.corrected_urdf) if path}
@@ -139,6 +146,13 @@ class Trainer(Node):
             f"wrote {output} ({output.stat().st_size / 1e6:.2f} MB) after {trained.seconds:.1f} s; "
             f"validation error: {readable(trained.model.validation_)}"
         )
+
+    def _center(self) -> tuple[float, float, float] | None:
+        """Centre of the payload; None for the default, which CRiSP can do with."""
+        center = [float(value) for value in self._payload_center]
+        if len(center) != 3:
+            raise InvalidInputError("payload_center", center, "three numbers: x y z")
+        return (center[0], center[1], center[2]) if any(center) else None
 
     def written(self) -> list[Path]:
         """Return the files that this run has written: each is whole."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.datasets.diagnosis import Diagnosis
-from crisp_ik_ros.datasets.inspection import LEVER, inspect_dataset
+from crisp_ik_ros.datasets.inspection import LEVER, inspect_dataset, mounted_alike
 from crisp_ik_ros.datasets.measurements import Measurements, predict, residuals
 from crisp_ik_ros.datasets.remedies import most_freedom, some_rows
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
@@ -64,6 +64,9 @@ def check_samples(
     rows = inspected_rows(len(dataset))
     part = dataset if len(rows) == len(dataset) else dataset.subset(rows)
     diagnoses = inspect_dataset(part, robot, rows).diagnoses
+    parts = mounted_alike(part)
+    # Frame and tool are the same within one session only.
+    part = part.subset(max(parts, key=len)) if len(parts) > 1 else part
     faults = [one for one in diagnoses if one.worthless]
     if faults and not request.force:
         raise DatasetError(

@@ -13,12 +13,14 @@ from crisp_ik_ros.errors import NotFittedError
 from crisp_ik_ros.estimators.identification.findings import Identified
 from crisp_ik_ros.estimators.identification.uncertainty import error_bounds
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
-from crisp_ik_ros.transforms import Array
+from crisp_ik_ros.transforms import Array, euler_from_matrix
 
 # More places than this are not shown one by one.
 MOST_REGIONS = 24
 # Parts that positions are divided into, along the distance from the base's axis and along the height.
 PARTS = 3
+# End of the name of a parameter that is a backlash.
+BACKLASH = ": backlash"
 
 
 class HeldOut(NamedTuple):
@@ -192,6 +194,48 @@ def kernel_term(model: LearnedKinematics) -> str:
     if term is None:
         return "none"
     return f"{model._uncertainty.layout.centers} centers, length scale {term.length_scale:g} rad"
+
+
+def mountings(model: LearnedKinematics) -> dict[str, dict[str, dict[str, float]]]:
+    """Measuring frames by session and tools by marker, of those that were found: x y z [m] and angles [deg]."""
+    found = {}
+    for title, poses, unknown in (
+        ("measuring frames", model.frames_, model.frame == "unknown"),
+        ("tools", model.tools_, model.tool == "unknown" or len(model.tools_) > 1),
+    ):
+        if unknown:
+            found[title] = {name or "all": _placed(pose) for name, pose in poses.items()}
+    return found
+
+
+def _placed(pose: Array) -> dict[str, float]:
+    """Numbers of a pose (4, 4), by name."""
+    angles = np.degrees(euler_from_matrix(pose[:3, :3]))
+    numbers = zip(
+        ("x [m]", "y [m]", "z [m]", "roll [deg]", "pitch [deg]", "yaw [deg]"), (*pose[:3, 3], *angles), strict=True
+    )
+    return {name: float(value) for name, value in numbers}
+
+
+def backlash(model: LearnedKinematics) -> dict[str, float]:
+    """Backlash of each joint [mrad], or [mm] with that in its name, by name; empty where none was looked for."""
+    return {
+        parameter.name.removesuffix(BACKLASH) + (" [mm]" if parameter.unit == "m" else ""): 1e3 * parameter.value
+        for parameter in model.identified_
+        if parameter.name.endswith(BACKLASH)
+    }
+
+
+def arm(model: LearnedKinematics) -> dict[str, object]:
+    """Frames, payload, periods, backlash and misfit of a model, by name, as the commands show them."""
+    misfit, joint_misfit = model.misfit_
+    lash = backlash(model)
+    return {
+        **mountings(model),
+        "periods a turn learned": model.harmonics_,
+        **({"backlash [mrad]": lash} if lash else {}),
+        "arm's own misfit": {"mm": 1e3 * misfit, "of each joint, mrad": 1e3 * joint_misfit},
+    }
 
 
 class Bars(NamedTuple):

@@ -23,6 +23,8 @@ MOST_POINTS = 3000
 INTERVALS = 12
 # Standard deviations of an interval of 95 %.
 NORMAL = 1.96
+# Positions over a joint's range that its periodic error is drawn at, and nearness to the data of a measured one.
+POSITIONS, MEASURED = 721, 0.5
 # Configurations that the predicted error is shown at.
 CONFIGURATIONS = 3000
 
@@ -139,6 +141,63 @@ def against_joints(found: HeldOut, model: LearnedKinematics) -> Any:
         axis.set_ylim(-limit, limit)
     for axis in axes[:, 0]:
         axis.set_ylabel("residual [mm]")
+    return figure
+
+
+def periodic(model: LearnedKinematics) -> Any:
+    """Periodic error of each joint over its range, with its interval of 95 % and the measured part of the range."""
+    robot, units = model.robot, np.where(model.robot.chain.prismatic, "mm", "mrad")
+    positions = np.linspace(robot.lower, robot.upper, POSITIONS)
+    errors, deviations = model.periodic_errors(positions)
+    near = model.measured_nearness(positions) > MEASURED
+    columns = 2
+    rows = -(-robot.dof // columns)
+    figure, axes = new_figure(1.75 * rows + 0.3, rows, columns)
+    for j, axis in enumerate(axes.flat):
+        if j >= robot.dof:
+            axis.set_visible(False)
+            continue
+        # Degrees are what people read on an arm.
+        x = positions[:, j] if robot.chain.prismatic[j] else np.degrees(positions[:, j])
+        y, band = 1e3 * errors[:, j], NORMAL * 1e3 * deviations[:, j]
+        axis.fill_between(
+            x, 0.0, 1.0, where=near[:, j], transform=axis.get_xaxis_transform(), color="#e3f1e6", zorder=0,
+            label="measured", linewidth=0,
+        )  # fmt: skip
+        axis.fill_between(x, y - band, y + band, color=AFTER, alpha=0.22, linewidth=0, label="95 %")
+        axis.plot(x, np.where(near[:, j], y, np.nan), color=AFTER, linewidth=1.1, label="periodic error")
+        axis.plot(x, np.where(near[:, j], np.nan, y), color=AFTER, linewidth=0.9, linestyle=":")
+        axis.axhline(0.0, color=GREY, linewidth=0.8)
+        axis.set_xlim(x[0], x[-1])
+        axis.set_title(robot.joint_names[j], fontsize=10)
+        axis.set_xlabel("[m]" if robot.chain.prismatic[j] else "[deg]")
+        axis.set_ylabel(f"[{units[j]}]")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, fontsize=8, frameon=False, ncols=3, loc="outside upper right")
+    return figure
+
+
+def drift(found: HeldOut, causes: Sequence[tuple[str, Array]]) -> Any:
+    """Residuals over what they drift with (n,), with the median along each axis in intervals of it."""
+    figure, axes = new_figure(2.6 * len(causes), len(causes), 1)
+    for axis, (label, values) in zip(axes[:, 0], causes, strict=True):
+        known = found.known & np.isfinite(values)
+        shown = _some(known)
+        limit = _limit(1e3 * found.position[shown])
+        edges = np.unique(np.quantile(values[known], np.linspace(0.0, 1.0, INTERVALS + 1)))
+        where = np.clip(np.searchsorted(edges, values[known], side="right") - 1, 0, max(len(edges) - 2, 0))
+        for a, color in enumerate(AXES):
+            axis.plot(values[shown], 1e3 * found.position[shown, a], ".", color=color, markersize=3, alpha=0.45)
+            own = 1e3 * found.position[known, a]
+            medians = np.array([_median(own[where == k]) for k in range(len(edges) - 1)])
+            middles = 0.5 * (edges[1:] + edges[:-1])
+            limit = max(limit, 1.1 * float(np.nanmax(np.abs(medians), initial=0.0)))
+            axis.plot(middles, medians, "-o", color=color, markersize=4, linewidth=1.8, label=f"{'xyz'[a]}, median")
+        axis.set_ylim(-limit, limit)
+        axis.axhline(0.0, color=GREY, linewidth=0.8)
+        axis.set_xlabel(label)
+        axis.set_ylabel("residual [mm]")
+    axes[0, 0].legend(fontsize=8, frameon=False, ncols=3, loc="lower right", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

@@ -15,9 +15,18 @@ from crisp_ik_ros.estimators.learned_file import HYPERPARAMETERS
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.files import replacing
 from crisp_ik_ros.training import pictures
-from crisp_ik_ros.training.findings import HeldOut, bars, held_out, kernel_term, readable_unit, regions, verdict
+from crisp_ik_ros.training.findings import (
+    HeldOut,
+    backlash,
+    bars,
+    held_out,
+    kernel_term,
+    mountings,
+    readable_unit,
+    regions,
+    verdict,
+)
 from crisp_ik_ros.training.samples import counts
-from crisp_ik_ros.transforms import euler_from_matrix
 
 # Parameters that stand out, shown first, and outliers named.
 FOREMOST, NAMED = 15, 60
@@ -81,10 +90,16 @@ def report(model: LearnedKinematics, dataset: Dataset, source: dict[str, Any]) -
         f'<p class="small">{escape(counts(dataset))}; {escape(_words(source))}; chain {escape(model.robot.base_link)} '
         f"to {escape(model.robot.tip_link)}</p>",
         f'<div class="verdict {grade}">{escape(sentence)}</div>',
-        *(f'<div class="warning"><b>Warning.</b> {escape(text)}</div>' for text in model.warnings_),
+        *(
+            f'<div class="warning"><b>Warning.</b> {escape(text)}</div>'
+            for text in (*_data_warnings(model), *model.warnings_)
+        ),
         *_errors(found),
         *_residuals(model, found),
+        *_drift(model, found),
         *_parameters(model),
+        *_joints(model),
+        *_set_up(model),
         *_bounds(model, found),
         *_noise(model, found),
         *_settings(model, source),
@@ -159,6 +174,76 @@ def _residuals(model: LearnedKinematics, found: HeldOut) -> list[str]:
     ]
 
 
+def _drift(model: LearnedKinematics, found: HeldOut) -> list[str]:
+    """Residuals over rows and temperature, where the look into the samples has found a trend."""
+    trends = [text for text in _data_warnings(model) if text.startswith("drift")]
+    temperatures = found.dataset.temperatures
+    causes = []
+    if any(not text.startswith("drift with temperature") for text in trends):
+        causes.append(("row of the data", found.rows.astype(float)))
+    if temperatures is not None and np.isfinite(temperatures).any() and trends:
+        causes.append(("temperature [degrees C]", np.asarray(temperatures, dtype=float)))
+    if not causes or not found.known.any():
+        return []
+    return [
+        "<h2>Drift</h2>",
+        *(f"<p>{escape(text)}</p>" for text in trends),
+        pictures.as_html(pictures.drift(found, causes), "Residuals over what they drift with"),
+    ]
+
+
+def _data_warnings(model: LearnedKinematics) -> list[str]:
+    """Faults of the data that were seen before the training."""
+    listed = model.training_summary.get("data_warnings")
+    return [str(text) for text in listed] if isinstance(listed, list) else []
+
+
+def _joints(model: LearnedKinematics) -> list[str]:
+    """Periodic errors and backlash, and what no parameter explains."""
+    misfit, joint_misfit = model.misfit_
+    shown = [
+        "<h2>Joint by joint</h2>",
+        f"<p>Periodic errors of up to {model.harmonics_} periods a turn were learned. What no parameter explains of "
+        f"the arm itself: {1e3 * misfit:.3g} mm of the tool's position along each axis, {1e3 * joint_misfit:.3g} mrad "
+        "of each joint (one standard deviation); it is in the bound.</p>",
+    ]
+    if model.harmonics_:
+        shown += [
+            "<p>Each joint's periodic error over its range, with its interval of 95 %. Green: the part that was "
+            "measured; elsewhere (dotted) it is a guess. A constant and a slope are in the joint's zero and scale.</p>",
+            pictures.as_html(pictures.periodic(model), "Periodic error of each joint over its range"),
+        ]
+    lash = backlash(model)
+    if lash:
+        rows = [[name, f"{value:+.3g}"] for name, value in lash.items()]
+        shown += [
+            "<p>Backlash: each joint rests so far before where it was sent, on the side that it came from.</p>",
+            table(["joint", "backlash [mrad]"], rows),
+        ]
+    return shown
+
+
+def _set_up(model: LearnedKinematics) -> list[str]:
+    """Frames and tools that were found, of each session and marker, and payloads."""
+    shown = []
+    for title, poses in mountings(model).items():
+        label = "session" if title == "measuring frames" else "session and marker"
+        header = [label, *next(iter(poses.values()))]
+        rows = [[name, *(f"{value:.5f}" for value in pose.values())] for name, pose in poses.items()]
+        what = (
+            "The base in the measuring frame" if title == "measuring frames" else "What was measured, at the tip link"
+        )
+        shown += [f"<p>{what}, as it was found:</p>", table(header, rows)]
+    loads = model.training_summary.get("payloads")
+    if isinstance(loads, dict):
+        center = _numbers(model.payload_center, ".3f")
+        shown.append(
+            f"<p>Payloads of {loads['from']:.3g} to {loads['to']:.3g} kg, centred at {center} m in the tip link's "
+            f"frame; the model carries {model.payload_:.3g} kg where it is not told another.</p>"
+        )
+    return ["<h2>Set-up and payload</h2>", *shown] if shown else []
+
+
 def _parameters(model: LearnedKinematics) -> list[str]:
     found = model.identified_
     undetermined = [parameter for parameter in found if parameter.undetermined]
@@ -180,16 +265,6 @@ def _parameters(model: LearnedKinematics) -> list[str]:
         "<p>Those that stand out most from their uncertainty:</p>",
         _table_of(by_size[:FOREMOST]),
     ]
-    for name, pose, unknown in (
-        ("The base in the measuring frame", model.frame_, model.frame),
-        ("What was measured, in the tip link's frame", model.tool_, model.tool),
-    ):
-        if unknown == "unknown":
-            angles = np.degrees(euler_from_matrix(pose[:3, :3]))
-            shown.append(
-                f"<p>{name}, as it was found: x y z {_numbers(pose[:3, 3], '.5f')} m, roll pitch yaw "
-                f"{_numbers(angles, '.3f')} degrees.</p>"
-            )
     return shown
 
 

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.hyperparameters import LARGEST_SEED, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS
@@ -19,8 +21,8 @@ AUTO, CRISP, LEARNED_KINEMATICS = "auto", "crisp", "learned_kinematics"
 ESTIMATORS = (AUTO, CRISP, LEARNED_KINEMATICS)
 KNOWN, UNKNOWN = "known", "unknown"
 PLACES = (KNOWN, UNKNOWN, AUTO)
-# Noise of a device that is none [m].
-LARGEST_NOISE = 0.1
+# Noise of a device that is none [m], and the farthest from the tip that what it carries has its centre of mass [m].
+LARGEST_NOISE, LARGEST_CENTER = 0.1, 10.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class TrainingRequest:
         "crisp", "learned_kinematics", or "auto": by what is asked for, the data, and errors on held-out stops.
     frame, tool : "known", "unknown" or "auto"
         As in ``LearnedKinematics``; "auto": as the data shows.
-    harmonics, position_noise
+    harmonics, position_noise, payload_center
         As in ``LearnedKinematics``; None: its defaults.
     loss, kernel, penalty, centers, center_selection, validation, scheduler
         As in ``CRiSP``; LearnedKinematics has no use for them.
@@ -67,6 +69,7 @@ class TrainingRequest:
     harmonics: int | None = None
     position_noise: float | None = None
     force: bool = False
+    payload_center: tuple[float, float, float] | None = None
 
     def wishes(self) -> list[str]:
         """List what is asked for that only LearnedKinematics can do."""
@@ -75,6 +78,7 @@ class TrainingRequest:
             "an unknown tool": self.tool == UNKNOWN,
             "periodic errors": self.harmonics is not None,
             "the noise of the device": self.position_noise is not None,
+            "a centre of the payload": self.payload_center is not None,
             "a report": self.report is not None,
             "a corrected URDF": self.corrected_urdf is not None,
         }
@@ -113,6 +117,8 @@ class TrainingRequest:
         check_whole(0, most=LARGEST_SEED, seed=self.seed)
         check_whole(0, optional=True, most=MOST_HARMONICS, harmonics=self.harmonics)
         check_positive(optional=True, most=LARGEST_NOISE, position_noise=self.position_noise)
+        if self.payload_center is not None and not (np.abs(self.payload_center) <= LARGEST_CENTER).all():
+            raise InvalidInputError("payload_center", self.payload_center, f"numbers up to {LARGEST_CENTER:g} m")
         check_center_selection(self.center_selection)
         check_validation(self.validation)
         wishes = self.wishes()
@@ -128,5 +134,9 @@ class TrainingRequest:
 
     def options(self) -> dict[str, Any]:
         """Return the options of LearnedKinematics that are given."""
-        given = {"harmonics": self.harmonics, "position_noise": self.position_noise}
+        given = {
+            "harmonics": self.harmonics,
+            "position_noise": self.position_noise,
+            "payload_center": self.payload_center,
+        }
         return {name: value for name, value in given.items() if value is not None}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -61,3 +63,10 @@ def _stored(folder: Path) -> bool:
 def counts(dataset: Dataset) -> str:
     """Numbers of samples by kind, as text."""
     return f"{len(dataset)} full poses" if dataset.only_poses else ", ".join(dataset._counts())
+
+
+def payload_range(dataset: Dataset) -> dict[str, float]:
+    """Smallest and largest payload of samples [kg]; empty where none is known."""
+    if dataset.payloads is None:
+        return {}
+    return {"from": float(np.nanmin(dataset.payloads)), "to": float(np.nanmax(dataset.payloads))}

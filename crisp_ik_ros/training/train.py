@@ -15,12 +15,12 @@ from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.checks import Checked, check_samples
 from crisp_ik_ros.training.comparison import choose_estimator
-from crisp_ik_ros.training.findings import kernel_term
+from crisp_ik_ros.training.findings import arm, kernel_term
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import write_report
 from crisp_ik_ros.training.request import AUTO, CRISP, KNOWN, LEARNED_KINEMATICS, TrainingRequest
 from crisp_ik_ros.training.resources import check_outputs, check_training_memory
-from crisp_ik_ros.training.samples import counts
+from crisp_ik_ros.training.samples import counts, payload_range
 
 Progress = Callable[[int, int], None]
 
@@ -71,7 +71,12 @@ class Trained:
             "samples": len(self.dataset),
             "kinds": counts(self.dataset),
         }
-        shown |= _learned(self.model) if isinstance(self.model, LearnedKinematics) else _crisp(self.model)
+        if isinstance(self.model, LearnedKinematics):
+            loads = payload_range(self.dataset)
+            shown |= {"payload [kg]": {**loads, "the model's own": self.model.payload_}} if loads else {}
+            shown |= _learned(self.model)
+        else:
+            shown |= _crisp(self.model)
         shown["validation"] = self.model.validation_
         if self.request.report is not None:
             shown["report"] = str(self.request.report)
@@ -148,6 +153,7 @@ def train(
     own = {"warnings": list(model.warnings_)} if isinstance(model, CRiSP) and model.warnings_ else {}
     found = {
         "chosen": f"{name} ({why})" if request.estimator == AUTO else "",
+        "payloads": payload_range(dataset) if name == LEARNED_KINEMATICS else {},
         "comparison": choice.figures, "placement": checked.placement, "data_warnings": list(checked.warnings),
     }  # fmt: skip
     model.training_summary = {**source, **own, **{key: value for key, value in found.items() if value}}
@@ -207,5 +213,6 @@ def _learned(model: LearnedKinematics) -> dict[str, Any]:
         "noise": {"mm": 1e3 * position, "mrad": 1e3 * orientation},
         "parameters": {"from the data": len(model.identified_) - undetermined, "fixed by the prior": undetermined},
         "kernel term": kernel_term(model),
+        **arm(model),
         "outliers": len(model.outliers_),
     }

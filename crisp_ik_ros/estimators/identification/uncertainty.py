@@ -7,7 +7,7 @@ never measured it may do what no other joint does.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -119,12 +119,16 @@ class Uncertainty:
             self.robot.chain, np.ascontiguousarray(layout.turns(self.parameters).transpose(0, 2, 1)), layout.units,
             np.ascontiguousarray(deviations), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
             scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
-            np.ones((joints, 2)) if self.nearness is None else self.nearness, *_ranges(layout.robot), UNMEASURED,
+            np.ones((joints, 2)) if self.nearness is None else self.nearness, *joint_ranges(layout.robot), UNMEASURED,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         # For copies and pickles, which cannot have what compiled code holds.
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def at(self, frame: Array, tool: Array, measuring: Array | None = None) -> Uncertainty:
+        """Return the same of a robot that is measured in another frame, or by another tool (4, 4)."""
+        return replace(self, frame=frame, tool=tool, measuring=self.measuring if measuring is None else measuring)
 
     def covariances(self, configurations: Array) -> Array:
         """What is not known of the position at configurations (n, J): (n, 3, 3), along the base frame's axes [m^2].
@@ -152,7 +156,7 @@ class Uncertainty:
             # From which side a joint will come to rest is not known.
             variances += self.parameters[self.layout.slices()["backlash"]] ** 2
         if self.nearness is not None:
-            near = nearness_of(self.nearness, *_ranges(self.layout.robot), configurations)
+            near = nearness_of(self.nearness, *joint_ranges(self.layout.robot), configurations)
             variances += UNMEASURED**2 * (1.0 - near**2)
         if not variances.any():
             return found
@@ -183,7 +187,7 @@ def nearness_table(layout: Layout, configurations: Array) -> Array:
     It is 1 near a measured position and 0 far from all. A turn away is far, but for a joint without limits: cables and
     bearings are not where they were.
     """
-    lower, spans = _ranges(layout.robot)
+    lower, spans = joint_ranges(layout.robot)
     table = np.empty((layout.dof, PLACES))
     for j, own in enumerate(configurations.T):
         places, measured = np.linspace(lower[j], lower[j] + spans[j], PLACES), np.sort(own)
@@ -199,7 +203,7 @@ def nearness_table(layout: Layout, configurations: Array) -> Array:
     return table
 
 
-def _ranges(robot: RobotModel) -> tuple[Array, Array]:
+def joint_ranges(robot: RobotModel) -> tuple[Array, Array]:
     """Beginning and length (J,) of the range of each joint [rad or m]."""
     return robot.lower, np.maximum(robot.upper - robot.lower, 1e-9)
 
