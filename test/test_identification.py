@@ -42,13 +42,14 @@ from crisp_ik_ros.estimators.identification.measurements import (
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, normal_equations
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.stages import calibrated_uncertainty
 from crisp_ik_ros.estimators.identification.uncertainty import (
     Uncertainty,
     covering_factor,
     error_bounds,
     nearness_table,
 )
-from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, summary
+from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, joint_blocks, summary
 
 PRIORS = Priors()
 seeds = st.integers(0, 2**32 - 1)
@@ -719,6 +720,22 @@ def test_calibration_finds_the_factor(factor):
     found = covering_factor(errors, spread @ spread.transpose(0, 2, 1), others)
     # Bounds are never made smaller than what the posterior says.
     assert found == pytest.approx(max(factor, 1.0), rel=0.08)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_calibration_without_residuals_changes_nothing():
+    assert covering_factor(np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3, 3))) == 1.0
+    # Same-point data has no blocks to hold out.
+    robot = arm_of(16, 4)
+    q = robot.random_configurations(20, np.random.default_rng(0))
+    dataset = Dataset.from_same_points({f"p{k}": q[5 * k : 5 * k + 5] for k in range(4)}, robot.joint_names)
+    data = read_measurements(robot, dataset, PRIORS)
+    fit, begin = fitted(robot, data)
+    assert not joint_blocks(fit, data)
+    folds, method = assign_folds(data, dataset.locations, 0)
+    validation = cross_validate(fit, data, folds, method, begin, 0)
+    found = calibrated_uncertainty(fit, data, validation, 0).bounds(q)
+    assert np.isfinite(found).all() and (found > 0.0).all()
 
 
 def test_nearness_is_that_of_the_nearest_measured_position():

@@ -225,11 +225,13 @@ def covering_factor(residuals: Array, covariances: Array, others: Array) -> floa
     others : (n, 3, 3)
         What else is in a residual [m^2].
     """
+    if not len(residuals):
+        return 1.0
     lengths = np.linalg.norm(residuals, axis=1)
     for factor in np.geomspace(1.0, LARGEST_FACTOR, 60):
         if np.mean(lengths <= error_bounds(factor**2 * covariances + others)) >= 1.0 - BEYOND:
             return float(factor)
-    return LARGEST_FACTOR if len(residuals) else 1.0
+    return LARGEST_FACTOR
 
 
 def likeliest_factor(residuals: Array, covariances: Array, others: Array) -> float:
