@@ -16,10 +16,10 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
-from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements
+from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements, usual_payload
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.registration import register, usual_payload
+from crisp_ik_ros.estimators.identification.registration import register
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary

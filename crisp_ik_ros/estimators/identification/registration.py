@@ -20,12 +20,6 @@ STEPS, METRES_A_RADIAN = 20, 0.3
 CONDITION = 1e-6
 
 
-def usual_payload(payloads: Array) -> float:
-    """Mass that most samples (n,) were measured with [kg]."""
-    values, counts = np.unique(payloads, return_counts=True)
-    return float(values[np.argmax(counts)])
-
-
 def register(
     layout: Layout, parameters: Array, dataset: Dataset, places: Sequence[str], payload: float
 ) -> tuple[Array, Array]:
