@@ -213,7 +213,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         )
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
         learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
-        fit, validation = learnt.fit, learnt.validation
+        fit, data, validation = learnt.fit, learnt.data, learnt.validation
         # Only now, that nothing can fail, does the estimator change.
         self.payload_ = 0.0 if data.payloads is None else usual_payload(data.payloads)
         self._take_parameters(fit.layout, fit.parameters, first_pose(fit.frame), first_pose(fit.tool))

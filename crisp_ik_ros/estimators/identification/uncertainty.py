@@ -136,15 +136,15 @@ class Uncertainty:
             covariances += (1.0 - coverages)[:, None, None] * (moving @ moving.transpose(0, 2, 1))
         return covariances
 
-    def unexplained(self, configurations: Array) -> Array:
+    def unexplained(self, configurations: Array, approached: bool = False) -> Array:
         """Covariance (n, 3, 3) of the position that no parameter explains at configurations (n, J) [m^2].
 
         Along the axes of ``covariances``: what no parameter explains at the samples, and what joints may do where they
-        were never measured.
+        were never measured; and their play, but where ``approached`` says that the side they came from is known.
         """
         found = np.tile(self.misfit**2 * np.eye(3), (len(configurations), 1, 1))
         variances = np.full(configurations.shape, self.joint_misfit**2)
-        if self.layout.backlash:
+        if self.layout.backlash and not approached:
             # From which side a joint will come to rest is not known.
             variances += self.parameters[self.layout.slices()["backlash"]] ** 2
         if self.nearness is not None:
