@@ -415,9 +415,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         """Give poses (n, 4, 4) of whose answers the data says nothing the answer of the URDF, which is what is known."""
         for row, pose in zip(rows, poses, strict=True):
             if row[self.dof + SOURCE] == NOMINAL and row[self.dof + STATUS] == SUCCESS:
-                found = self._nominal.solve(pose, row[: self.dof])
+                found = self._nominal.solve(pose, row[: self.dof], nearest=True)
                 if found.success:
                     row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
+                else:
+                    # The URDF's robot cannot reach it: the answer stays the learned one's, and says so.
+                    row[self.dof + SOURCE] = BLENDED
 
     @cached_property
     def _nominal(self) -> ModelBasedIK:
