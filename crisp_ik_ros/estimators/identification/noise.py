@@ -39,6 +39,8 @@ def with_noise_shape(fit: Fit, data: Measurements) -> Fit:
     design = Design(fit.layout, fit.parameters, data.configurations, joints, payloads=data.payloads)
     moved = joint_motions(fit, data, design)
     levers, axes = np.linalg.eigh(moved @ moved.transpose(0, 2, 1))
+    # Of a planar arm one is 0, and by rounding less.
+    levers = np.maximum(levers, 0.0)
     # What the parameters have taken of the noise is in no residual.
     left = _share_left(fit, data)
     squares = fit.weights[:, None] * np.einsum("nab,na->nb", axes, fit.position) ** 2 / left
