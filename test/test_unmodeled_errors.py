@@ -517,7 +517,7 @@ def test_answers_without_support_are_the_urdfs():
     model = learned(robot, Dataset.from_positions(q, positions, robot.joint_names, noise=0.02))
     silent = 0
     for row in robot.random_configurations(40, rng):
-        answer = model.solve(model.forward_kinematics(row), seed=row, timeout=1.0)
+        answer = model.solve(model.forward_kinematics(row), seed=row, timeout=0.2)
         if not answer.success or answer.support >= 0.05:
             continue
         own = answer.source == "nominal"

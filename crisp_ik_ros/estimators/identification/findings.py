@@ -123,9 +123,10 @@ def warnings_of(
         )
     measured = data.kinds != SAME_POINT
     still, moved = (
-        np.ptp(values[measured], axis=0).max(initial=0.0) for values in (data.positions, data.configurations)
+        float(np.ptp(values[measured], axis=0).max()) if measured.any() else 0.0
+        for values in (data.positions, data.configurations)
     )
-    if measured.sum() > 1 and still < NEGLIGIBLE < STILL < moved:
+    if still < NEGLIGIBLE < STILL < moved:
         found.append(
             f"All {int(measured.sum())} measured positions are the same while the joints moved: the tracker was "
             "frozen, or its column is a constant. Do not use this model."

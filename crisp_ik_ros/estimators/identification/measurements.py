@@ -145,8 +145,8 @@ def read_measurements(
     payloads = dataset.payloads
     if payloads is not None and np.isnan(payloads).any():
         # What a sample does not say is what most of the others do.
-        said = payloads[~np.isnan(payloads)]
-        payloads = np.where(np.isnan(payloads), usual_payload(said) if len(said) else 0.0, payloads)
+        masses = payloads[~np.isnan(payloads)]
+        payloads = np.where(np.isnan(payloads), usual_payload(masses) if len(masses) else 0.0, payloads)
     approaches = dataset.approaches
     if approaches is not None:
         approaches = approaches[:, [dataset.joint_names.index(name) for name in robot.joint_names]]
