@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import homogeneous, random_arm, rodrigues, rotation_vector
+from oracles import homogeneous, numeric_jacobian, random_arm, rodrigues, rotation_vector
 from scipy.stats import chi2, multivariate_normal
 
-from crisp_ik_ros import Dataset
+from crisp_ik_ros import Dataset, LearnedKinematics
 from crisp_ik_ros.datasets.dataset import POSE, POSITION, SAME_POINT, Distance
 from crisp_ik_ros.errors import DatasetError, InvalidInputError
-from crisp_ik_ros.estimators.identification import identification, measurements
+from crisp_ik_ros.estimators.identification import identification, kernel_choice, measurements
 from crisp_ik_ros.estimators.identification.alignment import align
 from crisp_ik_ros.estimators.identification.design import Design, Joints
 from crisp_ik_ros.estimators.identification.findings import findings
@@ -23,10 +23,12 @@ from crisp_ik_ros.estimators.identification.identification import (
     log_evidence,
     moved,
     nuisance_scales,
+    predicted_poses,
     start,
 )
 from crisp_ik_ros.estimators.identification.kernel_choice import (
     choose_kernel,
+    evidence_gain,
     kernel_term,
     spread_configurations,
     with_kernel,
@@ -42,13 +44,14 @@ from crisp_ik_ros.estimators.identification.measurements import (
 from crisp_ik_ros.estimators.identification.normal_equations import NUISANCES, normal_equations
 from crisp_ik_ros.estimators.identification.parameters import Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
+from crisp_ik_ros.estimators.identification.stages import calibrated_uncertainty
 from crisp_ik_ros.estimators.identification.uncertainty import (
     Uncertainty,
     covering_factor,
     error_bounds,
     nearness_table,
 )
-from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, summary
+from crisp_ik_ros.estimators.identification.validation import assign_folds, cross_validate, joint_blocks, summary
 
 PRIORS = Priors()
 seeds = st.integers(0, 2**32 - 1)
@@ -306,7 +309,116 @@ def test_normal_equations_are_sums_of_dense_rows(seed, joints, centers):
     np.testing.assert_allclose(gradient, found.gradients[0] / 4.0 + found.gradients[1] / 9.0 + found.gradients[2])
 
 
+@pytest.mark.parametrize("unknown", [(True, True), (True, False), (False, True)], ids=str)
+def test_frames_and_tools_of_sessions_are_columns_of_their_own(unknown):
+    # Rows by finite differences of what each session's device would show of each of its markers.
+    rng = np.random.default_rng(31)
+    robot = arm_of(31, 4)
+    layout = layout_of(robot, rng, 1)
+    q = robot.random_configurations(24, rng)
+    names = [f"day {k}" for k in rng.permutation(np.repeat([0, 1, 2], 8))]
+    markers = ["left" if k else "right" for k in rng.integers(0, 2, 24)]
+    poses = robot.forward_kinematics(q)
+    dataset = Dataset(q, poses, robot.joint_names, noise=rng.uniform(1e-4, 1e-3, (24, 2)))
+    dataset = dataset.with_circumstances(sessions=names, markers=markers)
+    data = read_measurements(robot, dataset, PRIORS, unknown)
+    frames, tools = len(data.frame_names), len(data.tool_names)
+    assert (frames, tools) == (3 if unknown[0] else 1, 6 if unknown[1] else 1)
+    frame, tool = (
+        np.array([homogeneous(rodrigues(rng.normal(size=3)), rng.normal(size=3)) for _ in range(count)])
+        for count in (frames, tools)
+    )
+    if frames == 1:
+        frame = frame[0]
+    if tools == 1:
+        tool = tool[0]
+    nuisances = 6 * (frames + tools)
+    assert len(nuisance_scales(data, *unknown)) == nuisances
+    values, parts = np.zeros(layout.size), Joints(layout, q)
+    design = Design(layout, values, q, parts)
+    position, orientation = 1e-3 * rng.normal(size=(2, 24, 3))
+    weights = rng.uniform(0.1, 2.0, 24)
+    root = rng.normal(size=(24, 3, 3)) / data.noise[:, :1, None]
+    precision = root @ root.transpose(0, 2, 1)
+    found = normal_equations(data, layout, design, parts, frame, tool, position, orientation, weights, precision)
+    blank = Fit(
+        layout, values, np.ones(layout.size), frame, tool, np.ones(2), weights, None, position, orientation,
+        np.ones(nuisances),
+    )  # fmt: skip
+
+    def predicted(change):
+        fit = moved(blank, change)
+        here = layout.robot_with(fit.parameters).forward_kinematics(q)
+        which = [dataset.session_names.index(name) for name in names], [dataset.marker_names.index(m) for m in markers]
+        pairs = sorted(set(zip(*which, strict=True)))
+        out = []
+        for i, pair in enumerate(zip(*which, strict=True)):
+            own = fit.frame if frames == 1 else fit.frame[pair[0]]
+            out.append(own @ here[i] @ (fit.tool if tools == 1 else fit.tool[pairs.index(pair)]))
+        return np.array(out)
+
+    rows = numeric_rows(predicted, layout.size + nuisances)
+    linear, angular = rows[:, :3], rows[:, 3:]
+    hessian = np.einsum("n,nap,nab,nbq->pq", weights, linear, precision, linear, optimize=True)
+    gradient = np.einsum("n,nap,nab,nb->p", weights, linear, precision, position, optimize=True)
+    np.testing.assert_allclose(found.hessians[0], hessian, atol=1e-6 * np.abs(hessian).max())
+    np.testing.assert_allclose(found.gradients[0], gradient, atol=1e-6 * np.abs(gradient).max())
+    share = weights / data.noise[:, 1] ** 2
+    hessian = np.einsum("n,nap,naq->pq", share, angular, angular, optimize=True)
+    gradient = np.einsum("n,nap,na->p", share, angular, orientation, optimize=True)
+    np.testing.assert_allclose(found.hessians[1], hessian, atol=1e-6 * np.abs(hessian).max())
+    np.testing.assert_allclose(found.gradients[1], gradient, atol=1e-6 * np.abs(gradient).max())
+
+
+def test_backlash_moves_poses_and_is_their_derivative():
+    rng = np.random.default_rng(32)
+    robot = arm_of(32, 5)
+    layout = replace(layout_of(robot, rng, 1), backlash=True)
+    values = some_parameters(layout, rng, 0.3)
+    where = layout.slices()["backlash"]
+    q, approaches = robot.random_configurations(6, rng), rng.choice([-1.0, 0.0, 1.0], (6, 5))
+    dataset = Dataset(q, robot.forward_kinematics(q), robot.joint_names, approaches=approaches)
+    data = read_measurements(robot, dataset, PRIORS)
+    without = values.copy()
+    without[where] = 0.0
+    at_rest = q + np.where(robot.chain.prismatic, 0.2, 1.0) * values[where] * approaches
+    expected = layout.robot_with(without).forward_kinematics(at_rest)
+    np.testing.assert_allclose(predicted_poses(layout, values, data), expected, atol=1e-12)
+    parts = Joints(layout, q, None, data.approaches)
+    design = Design(layout, values, q, parts)
+    np.testing.assert_allclose(design.poses, expected, atol=1e-12)
+    rows = numeric_rows(lambda change: predicted_poses(layout, values + change, data), layout.size)[:, :, where]
+    np.testing.assert_allclose(design.rows[:, :, where], rows, atol=3e-3 * np.abs(rows).max())
+
+
 # ---- measurements --------------------------------------------------------------------------------------------------
+
+
+def test_means_with_matrix_weights_are_those_of_least_squares():
+    rng = np.random.default_rng(33)
+    robot = arm_of(33, 4)
+    data = read_measurements(robot, mixture(robot, rng), PRIORS)
+    root = rng.normal(size=(len(data), 3, 3))
+    precision, weights = root @ root.transpose(0, 2, 1), rng.uniform(0.1, 2.0, len(data))
+    position = rng.normal(size=(len(data), 3))
+    found = centred(data, position, weights, precision)
+    np.testing.assert_array_equal(found[data.groups < 0], position[data.groups < 0])
+    for group in range(len(data.names)):
+        members = np.flatnonzero(data.groups == group)
+        rows = np.concatenate([np.sqrt(weights[i]) * root[i].T for i in members])
+        right = np.concatenate([np.sqrt(weights[i]) * root[i].T @ position[i] for i in members])
+        mean = np.linalg.lstsq(rows, right, rcond=None)[0]
+        np.testing.assert_allclose(found[members], position[members] - mean, atol=1e-9)
+
+
+def test_a_payload_that_is_not_said_is_the_usual_one():
+    robot = arm_of(2, 4)
+    q = robot.random_configurations(6, np.random.default_rng(0))
+    data = Dataset(q, robot.forward_kinematics(q), robot.joint_names, payloads=[1.0, np.nan, 2.0, 1.0, np.nan, 0.0])
+    np.testing.assert_array_equal(read_measurements(robot, data, PRIORS).payloads, [1.0, 1.0, 2.0, 1.0, 1.0, 0.0])
+    data = Dataset(q, robot.forward_kinematics(q), robot.joint_names, payloads=np.full(6, np.nan))
+    loads = read_measurements(robot, data, PRIORS).payloads
+    assert loads is None or not loads.any()
 
 
 def test_residuals_are_measured_minus_predicted():
@@ -514,6 +626,74 @@ def test_evidence_of_a_linear_gaussian_model(gaussian, kind):
     assert np.ptp(expected) > 5.0
 
 
+def test_evidence_with_joint_noise_is_that_of_the_dense_model(gaussian):
+    rng = np.random.default_rng(34)
+    robot = arm_of(34, 4, prismatic=0.0)
+    layout = layout_of(robot, rng, 1)
+    real = layout.robot_with(some_parameters(layout, rng, 0.1))
+    q = real.random_configurations(24, rng)
+    data = read_measurements(
+        robot, Dataset(q, noisy(real.forward_kinematics(q), rng), robot.joint_names, noise=(1e-4, 5e-4)), PRIORS
+    )
+    priors = replace(PRIORS, adapt=False)
+    begin = start(layout, priors, data, np.eye(4), np.eye(4), nuisance_scales(data, False, False))
+    found, expected = [], []
+    for joint_noise, excess, factor in ((0.0, 0.0, 1.0), (2e-4, 0.0, 1.0), (5e-4, 2e-4, 1.0), (3e-4, 0.0, 0.6)):
+        model = replace(begin, joint_noise=joint_noise, excess=excess, factors=np.array([factor, 1.0]))
+        fit = identify(model, data, priors, 30)
+        found.append(fit.evidence)
+        here = layout.robot_with(fit.parameters)
+        parts = Joints(layout, q)
+        design = Design(layout, fit.parameters, q, parts, here)
+        position, orientation = residuals(data, design.poses, np.eye(4), np.eye(4))
+        rows = np.concatenate([design.rows[:, :3].reshape(72, -1), design.rows[:, 3:].reshape(72, -1)])
+        covariance = (rows * fit.scales**2) @ rows.T
+        for i in range(24):
+            moving = joint_noise * numeric_jacobian(here, q[i])[:3]
+            own = slice(3 * i, 3 * i + 3)
+            covariance[own, own] += factor**2 * ((1e-8 + excess**2) * np.eye(3) + moving @ moving.T)
+        covariance[72:, 72:] += 5e-4**2 * np.eye(72)
+        values = np.concatenate([position.ravel(), orientation.ravel()]) + rows @ fit.parameters
+        expected.append(multivariate_normal.logpdf(values, cov=covariance))
+    np.testing.assert_allclose(np.diff(found), np.diff(expected), atol=0.1)
+    assert np.ptp(expected) > 5.0
+
+
+@pytest.mark.parametrize("size", [0.3, 1.0, 5.0])
+def test_gain_of_a_kernel_term_is_that_of_the_dense_model(gaussian, monkeypatch, size):
+    rng = np.random.default_rng(35)
+    robot = arm_of(35, 4, prismatic=0.0)
+    layout = layout_of(robot, rng, 1)
+    term = kernel_term(layout, robot.random_configurations(8, rng), 1.5)
+    rich = replace(layout, kernel=term)
+    truth = np.zeros(rich.size)
+    truth[layout.parametric :] = size * 5e-4 * rng.normal(size=rich.size - layout.parametric)
+    real = rich.robot_with(truth)
+    data = read_measurements(robot, samples_of(real, 30, rng), PRIORS)
+    fit, _ = fitted(robot, data, replace(PRIORS, adapt=False), layout=layout)
+    grown = with_kernel(fit, term, PRIORS)
+    monkeypatch.setattr(kernel_choice, "TRIAL", 0)
+    gain = evidence_gain(grown, data)
+    expected = closed_evidence(grown, data) - closed_evidence(fit, data)
+    assert gain == pytest.approx(expected, abs=0.02 + 1e-3 * abs(expected))
+    # Fitted scales explain it no worse.
+    monkeypatch.setattr(kernel_choice, "TRIAL", 10)
+    assert evidence_gain(grown, data) > gain - 0.5
+
+
+def test_gain_that_rounding_hides_is_none():
+    # A marker for each sample: more unknowns than numbers.
+    rng = np.random.default_rng(0)
+    robot = random_arm(rng, 5, prismatic=0.0, continuous=0.0)
+    q = robot.random_configurations(30, rng)
+    data = Dataset.from_positions(q, robot.forward_kinematics(q)[:, :3, 3], robot.joint_names)
+    data = data.with_circumstances(markers=[f"m{k}" for k in range(30)])
+    model = LearnedKinematics(robot, frame="unknown", harmonics=6).fit(data)
+    assert all(np.isfinite(value) for value in model.evidence_.values())
+    bounds = model.predicted_error(q)
+    assert np.isfinite(bounds).all() and (bounds > 0.0).all()
+
+
 def test_posterior_of_a_linear_gaussian_model(gaussian):
     rng = np.random.default_rng(6)
     robot = arm_of(6, 4)
@@ -719,6 +899,22 @@ def test_calibration_finds_the_factor(factor):
     found = covering_factor(errors, spread @ spread.transpose(0, 2, 1), others)
     # Bounds are never made smaller than what the posterior says.
     assert found == pytest.approx(max(factor, 1.0), rel=0.08)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_calibration_without_residuals_changes_nothing():
+    assert covering_factor(np.zeros((0, 3)), np.zeros((0, 3, 3)), np.zeros((0, 3, 3))) == 1.0
+    # Same-point data has no blocks to hold out.
+    robot = arm_of(16, 4)
+    q = robot.random_configurations(20, np.random.default_rng(0))
+    dataset = Dataset.from_same_points({f"p{k}": q[5 * k : 5 * k + 5] for k in range(4)}, robot.joint_names)
+    data = read_measurements(robot, dataset, PRIORS)
+    fit, begin = fitted(robot, data)
+    assert not joint_blocks(fit, data)
+    folds, method = assign_folds(data, dataset.locations, 0)
+    validation = cross_validate(fit, data, folds, method, begin, 0)
+    found = calibrated_uncertainty(fit, data, validation, 0).bounds(q)
+    assert np.isfinite(found).all() and (found > 0.0).all()
 
 
 def test_nearness_is_that_of_the_nearest_measured_position():

@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import pickle
+import re
 import zipfile
 
 import numpy as np
@@ -653,6 +654,87 @@ def test_data_of_another_arm_is_named(panda, wrong):
     except CrispIKError:
         return
     assert any("another arm" in text or "worse than the nominal" in text for text in found.warnings_), found.warnings_
+
+
+def test_orientations_of_another_tool_are_named(arm, real):
+    data = measured(real, 60)
+    turned = data.poses @ homogeneous(np.diag([1.0, -1.0, -1.0]), np.zeros(3))
+    found = plain(arm).fit(Dataset(data.configurations, turned, arm.joint_names, noise=NOISE))
+    [warning] = [text for text in found.warnings_ if "orientations are still off" in text]
+    assert re.search(r"by 1[78]\d degrees", warning) and "tool is unknown" in warning
+    told = plain(arm, tool="unknown").fit(Dataset(data.configurations, turned, arm.joint_names, noise=NOISE))
+    assert not any("orientations" in text for text in told.warnings_)
+    assert not any("orientations" in text for text in plain(arm).fit(data).warnings_)
+
+
+@pytest.mark.parametrize("unknown", [(), ("frame", "tool")], ids=["known", "unknown"])
+def test_a_frozen_tracker_is_named(arm, data, unknown):
+    frozen = np.tile(data.poses[:1], (len(data), 1, 1))
+    found = plain(arm, **{name: "unknown" for name in unknown}).fit(
+        Dataset(data.configurations, frozen, arm.joint_names)
+    )
+    assert any("frozen" in text for text in found.warnings_)
+    # A robot that stood still is not a tracker that did.
+    still = np.tile(data.configurations[:1], (len(data), 1))
+    found = plain(arm).fit(Dataset(still, frozen, arm.joint_names))
+    assert not any("frozen" in text for text in found.warnings_)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("kind", [
+    "planar line", "one joint still", "all equal", "two spots", "duplicate rows", "same points", "narrow", "few",
+    "a session a row", "a marker a row", "positions beside poses",
+])  # fmt: skip
+def test_odd_data_gives_a_bound_or_a_reason(arm, real, planar5, kind):
+    """No warning of NumPy, no bound of nothing or without end, nothing but errors of the package."""
+    rng = np.random.default_rng(50)
+    robot, options, q = arm, {}, real.random_configurations(30, rng)
+    circumstances = {}
+    if kind == "planar line":
+        robot, q, options = planar5, np.zeros((20, 5)), {"frame": "unknown", "tool": "unknown"}
+        q[:, 0] = rng.uniform(-1.0, 1.0, 20)
+    elif kind == "one joint still":
+        q[:, 1] = 0.5 * (arm.lower[1] + arm.upper[1])
+    elif kind == "all equal":
+        q = np.tile(q[:1], (30, 1))
+    elif kind == "two spots":
+        q = np.repeat(q[:2], 15, axis=0)
+    elif kind == "duplicate rows":
+        q = np.tile(q[:15], (2, 1))
+    elif kind == "narrow":
+        q = np.clip(arm.rest + rng.uniform(-0.02, 0.02, q.shape), arm.lower, arm.upper)
+        options = {"frame": "unknown"}
+    elif kind == "few":
+        q = q[:8]
+    elif kind == "a session a row":
+        options, circumstances = {"frame": "unknown"}, {"sessions": [f"s{k}" for k in range(30)]}
+    elif kind == "a marker a row":
+        options, circumstances = {"frame": "unknown"}, {"markers": [f"m{k}" for k in range(30)]}
+    poses = shown(real if robot is arm else robot, q, rng)
+    if kind == "same points":
+        data = Dataset.from_same_points({f"p{k}": q[6 * k : 6 * k + 6] for k in range(5)}, robot.joint_names)
+    elif kind == "positions beside poses":
+        first, second = (
+            Dataset(q[:15], poses[:15], robot.joint_names),
+            Dataset.from_positions(q[15:], poses[15:, :3, 3], robot.joint_names),
+        )
+        data = Dataset.concatenate([
+            first.with_circumstances(sessions=["a"] * 15), second.with_circumstances(sessions=["b"] * 15)
+        ])  # fmt: skip
+        options = {"frame": "unknown", "tool": "unknown"}
+    elif kind in ("planar line", "a marker a row"):
+        data = Dataset.from_positions(q, poses[:, :3, 3], robot.joint_names).with_circumstances(**circumstances)
+    else:
+        data = Dataset(q, poses, robot.joint_names).with_circumstances(**circumstances)
+    try:
+        found = LearnedKinematics(robot, harmonics=6, **options).fit(data)
+    except CrispIKError as error:
+        assert str(error)
+        return
+    places = np.concatenate([robot.random_configurations(50, rng), q])
+    bounds, support = found.predicted_error(places), found.support(places)
+    assert np.isfinite(bounds).all() and (bounds > 0.0).all()
+    assert ((support >= 0.0) & (support <= 1.0)).all()
 
 
 def test_a_model_that_is_worse_than_nominal_says_so():

@@ -17,14 +17,10 @@ from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
 from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
-from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements
+from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements, usual_payload
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
-from crisp_ik_ros.estimators.identification.registration import (
-    read_registration,
-    register,
-    usual_payload,
-)
+from crisp_ik_ros.estimators.identification.registration import read_registration, register
 from crisp_ik_ros.estimators.identification.spread import nearness_of
 from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress, calibrated_uncertainty, learn
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, joint_ranges
@@ -221,7 +217,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         )
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
         learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
-        fit, validation = learnt.fit, learnt.validation
+        fit, data, validation = learnt.fit, learnt.data, learnt.validation
         # Only now, that nothing can fail, does the estimator change.
         self.payload_ = 0.0 if data.payloads is None else usual_payload(data.payloads)
         self._take_parameters(fit.layout, fit.parameters, first_pose(fit.frame), first_pose(fit.tool))
@@ -494,9 +490,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         """Replace answers of which the data says nothing by the URDF's, which is all that is known; poses (n, 4, 4)."""
         for row, pose in zip(rows, poses, strict=True):
             if row[self.dof + SOURCE] == NOMINAL and row[self.dof + STATUS] == SUCCESS:
-                found = self._nominal.solve(pose, row[: self.dof])
+                found = self._nominal.solve(pose, row[: self.dof], nearest=True)
                 if found.success:
                     row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
+                else:
+                    # The URDF's robot cannot reach it: the answer stays the learned one's, and says so.
+                    row[self.dof + SOURCE] = BLENDED
 
     @cached_property
     def _nominal(self) -> ModelBasedIK:

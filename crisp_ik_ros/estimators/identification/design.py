@@ -69,9 +69,10 @@ class Design:
         robot = layout.robot_with(parameters) if robot is None else robot
         unturned = np.ascontiguousarray(layout.turns(parameters).transpose(0, 2, 1))
         moved = np.empty((*configurations.shape, 3))
+        at_rest = layout.at_rest(parameters, configurations, joints.approaches)
         for chosen, loaded in layout.by_payload(payloads, len(configurations)):
             corrections = robot.chain.corrections._replace(bodies=loaded.bodies)
-            moved[chosen] = motions(corrections, configurations[chosen])
+            moved[chosen] = motions(corrections, at_rest[chosen])
         self.poses, frames, jacobian, tilted = _all_frame_rows(robot.chain, unturned, moved)
         count = len(configurations)
         turning = frames.reshape(count, 6, layout.dof + 1, 6)[:, :, :, 3:]

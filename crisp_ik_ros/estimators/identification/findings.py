@@ -23,6 +23,10 @@ FAR = 4.0
 MANY_OUTLIERS = 0.03
 # Errors that nobody can measure [m].
 NEGLIGIBLE = 1e-6
+# Orientations that are off by more are another tool's, or in another convention [rad].
+ANOTHER_TOOL = 0.1
+# Joints that moved by less than this hardly move the tool [rad or m].
+STILL = 1e-3
 # An arm that is off by more than this after learning is another arm than its URDF [m].
 ANOTHER_ARM = 0.02
 
@@ -111,6 +115,22 @@ def warnings_of(
                 f"Held-out samples are still off by {1e3 * learned:.3g} mm: the data or the URDF is another arm's, or "
                 "columns are swapped, or units are wrong. See: crisp-ik inspect."
             )
+    turned = validation.get("orientation_median", 0.0)
+    if turned > ANOTHER_TOOL:
+        found.append(
+            f"Held-out orientations are still off by {np.rad2deg(turned):.3g} degrees: the tool is turned, or the "
+            "columns are in another order or convention. Say that the tool is unknown, or measure positions only."
+        )
+    measured = data.kinds != SAME_POINT
+    still, moved = (
+        float(np.ptp(values[measured], axis=0).max()) if measured.any() else 0.0
+        for values in (data.positions, data.configurations)
+    )
+    if still < NEGLIGIBLE < STILL < moved:
+        found.append(
+            f"All {int(measured.sum())} measured positions are the same while the joints moved: the tracker was "
+            "frozen, or its column is a constant. Do not use this model."
+        )
     sizes = expected_sizes(fit, priors)
     far = [one for one, size in zip(findings(fit), sizes, strict=False) if abs(one.value) > size]
     if far:

@@ -141,10 +141,10 @@ def nuisance_scales(data: Measurements, unknown_frame: bool, unknown_tool: bool)
 
 
 def predicted_poses(layout: Layout, parameters: Array, data: Measurements) -> Array:
-    """Tip poses (n, 4, 4) at the configurations of measurements, each with its payload, base frame [m]."""
-    found = np.empty((len(data), 4, 4))
+    """Tip poses (n, 4, 4) of measurements, each with its payload and side of approach, base frame [m]."""
+    found, at_rest = np.empty((len(data), 4, 4)), layout.at_rest(parameters, data.configurations, data.approaches)
     for rows, loaded in layout.by_payload(data.payloads, len(data)):
-        found[rows] = loaded.robot_with(parameters).forward_kinematics(data.configurations[rows])
+        found[rows] = loaded.robot_with(parameters).forward_kinematics(at_rest[rows])
     return found
 
 

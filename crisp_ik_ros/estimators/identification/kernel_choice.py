@@ -100,7 +100,7 @@ def evidence_gain(fit: Fit, data: Measurements, name: str = "kernel") -> float:
     """Gain of log evidence by parameters of which nothing is known yet, at the likeliest scales.
 
     All other parameters are free, and noise and their scales as they are: what these parameters explain of the
-    residuals that the others cannot.
+    residuals that the others cannot. 0 where rounding hides it: of data without noise, or with more unknown than known.
 
     Parameters
     ----------
@@ -117,6 +117,17 @@ def evidence_gain(fit: Fit, data: Measurements, name: str = "kernel") -> float:
     term[layout.slices()[name]] = True
     others = hessian[np.ix_(~term, ~term)]
     others[np.diag_indices_from(others)] += fit.all_scales[~term] ** -2.0
+    try:
+        return _gain_at_likeliest_scales(fit, others, hessian, gradient, term, name)
+    except np.linalg.LinAlgError:
+        return 0.0
+
+
+def _gain_at_likeliest_scales(
+    fit: Fit, others: Array, hessian: Array, gradient: Array, term: np.ndarray, name: str
+) -> float:
+    """Gain by the parameters where ``term`` (C,) is true; ``others`` is the precision of all that are not."""
+    layout = fit.layout
     values = np.concatenate([fit.parameters, np.zeros(len(fit.nuisance))])[~term]
     pull = gradient[~term] - values / fit.all_scales[~term] ** 2
     across = hessian[np.ix_(~term, term)]

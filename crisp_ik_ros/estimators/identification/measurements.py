@@ -143,7 +143,11 @@ def read_measurements(
         said = np.isfinite(dataset.noise) & (dataset.noise > 0.0)
         deviations[said] = dataset.noise[said]
         stated = stated or bool(said[:, 0].all())
-    payloads = None if dataset.payloads is None else np.nan_to_num(dataset.payloads)
+    payloads = dataset.payloads
+    if payloads is not None and np.isnan(payloads).any():
+        # What a sample does not say is what most of the others do.
+        masses = payloads[~np.isnan(payloads)]
+        payloads = np.where(np.isnan(payloads), usual_payload(masses) if len(masses) else 0.0, payloads)
     approaches = dataset.approaches
     if approaches is not None:
         approaches = approaches[:, [dataset.joint_names.index(name) for name in robot.joint_names]]
@@ -174,6 +178,12 @@ def _mountings(
         session_names if frames else ("",),
         tool_names if tools else ("",),
     )
+
+
+def usual_payload(payloads: Array) -> float:
+    """Mass that most samples (n,) were measured with [kg]."""
+    values, counts = np.unique(payloads, return_counts=True)
+    return float(values[np.argmax(counts)])
 
 
 def residuals(data: Measurements, poses: Array, frame: Array, tool: Array) -> tuple[Array, Array]:

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 
 from crisp_ik_ros.datasets.dataset import SAME_POINT
 from crisp_ik_ros.estimators.identification.design import Design
-from crisp_ik_ros.estimators.identification.identification import Fit, joint_motions, joints_of
+from crisp_ik_ros.estimators.identification.identification import LEAST_NOISE, Fit, joint_motions, joints_of
 from crisp_ik_ros.estimators.identification.measurements import Measurements
 from crisp_ik_ros.transforms import Array
 
@@ -39,6 +39,8 @@ def with_noise_shape(fit: Fit, data: Measurements) -> Fit:
     design = Design(fit.layout, fit.parameters, data.configurations, joints, payloads=data.payloads)
     moved = joint_motions(fit, data, design)
     levers, axes = np.linalg.eigh(moved @ moved.transpose(0, 2, 1))
+    # Of a planar arm one is 0, and by rounding less.
+    levers = np.maximum(levers, 0.0)
     # What the parameters have taken of the noise is in no residual.
     left = _share_left(fit, data)
     squares = fit.weights[:, None] * np.einsum("nab,na->nb", axes, fit.position) ** 2 / left
@@ -48,7 +50,7 @@ def with_noise_shape(fit: Fit, data: Measurements) -> Fit:
     def cost(logs: Array) -> float:
         along, by_joint = np.exp(2.0 * logs)
         # Where no noise is stated that of the data is a shape to scale.
-        common = device + along if data.stated else device * (along / np.median(device))
+        common = device + along if data.stated else device * (along / np.median(device) + LEAST_NOISE**2)
         variances = common[:, None] + by_joint * levers
         prior = 0.5 * by_joint / TYPICAL_JOINT_NOISE**2
         return 0.5 * float((np.log(variances) + squares / variances).sum()) + prior
@@ -62,7 +64,7 @@ def with_noise_shape(fit: Fit, data: Measurements) -> Fit:
     if data.stated:
         # The factor stays near 1: it has what the two have not.
         return replace(fit, excess=along, joint_noise=by_joint, factors=np.array([1.0, fit.factors[1]]))
-    factor = along / float(np.sqrt(np.median(device)))
+    factor = max(along / float(np.sqrt(np.median(device))), LEAST_NOISE)
     return replace(fit, joint_noise=by_joint / factor, factors=np.array([factor, fit.factors[1]]))
 
 

@@ -323,6 +323,12 @@ class Layout:
             corrected[-1] = replace(last, origin=last.origin @ shifts[-1])
         return tuple(corrected)
 
+    def at_rest(self, parameters: Array, configurations: Array, approaches: Array | None) -> Array:
+        """Positions (n, J) at which joints sent to configurations (n, J) come to rest, by the side they come from."""
+        if approaches is None or not self.backlash:
+            return configurations
+        return configurations + self.units * parameters[self.slices()["backlash"]] * approaches
+
     def robot_with(self, parameters: Array) -> RobotModel:
         """Return the robot that has these errors."""
         return self.robot.corrected(self.joints(parameters), self.corrections(parameters))

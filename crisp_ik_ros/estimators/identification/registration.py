@@ -66,12 +66,6 @@ class Registration(NamedTuple):
         )
 
 
-def usual_payload(payloads: Array) -> float:
-    """Mass that most samples (n,) were measured with [kg]."""
-    values, counts = np.unique(payloads, return_counts=True)
-    return float(values[np.argmax(counts)])
-
-
 def read_registration(layout: Layout, dataset: Dataset, places: Sequence[str]) -> Measurements:
     """Samples for a registration of what ``places`` ("known" or "unknown": frame, tool) says.
 

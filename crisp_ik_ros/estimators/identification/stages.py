@@ -51,9 +51,21 @@ class KernelChoice:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What came of it: the fit, its errors on held-out samples, and the log evidence of the kernel terms by name."""
+    """What came of it.
+
+    Attributes
+    ----------
+    fit : Fit
+    data : Measurements
+        What it was fitted to, with the directions of approach that it uses.
+    validation : Validation
+        Errors on held-out samples.
+    evidence : dict
+        Logarithm of the marginal likelihood of the kernel terms by name, and of backlash.
+    """
 
     fit: Fit
+    data: Measurements
     validation: Validation
     evidence: dict[str, float]
 
@@ -119,14 +131,18 @@ def learn(
             # What explains the data better must also be right where there is none.
             if is_better(other, validation, richer, fit, data):
                 fit, validation = richer, other
-    fit, evidence["backlash"] = _with_backlash(fit, data, priors)
+    playing, approached, evidence["backlash"] = _with_backlash(fit, data, priors)
+    if playing is not fit:
+        other = cross_validate(playing, approached, folds, method, nominal, random_state, None, priors)
+        if is_better(other, validation, playing, fit, approached):
+            fit, data, validation = playing, approached, other
     if progress is not None:
         progress(100, 100)
-    return Learnt(fit, validation, evidence)
+    return Learnt(fit, data, validation, evidence)
 
 
-def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, float]:
-    """Fit with each joint's play where the data tells it, and the log evidence of that.
+def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, Measurements, float]:
+    """Fit with each joint's play where the data tells it, the data that says so, and the log evidence of that.
 
     Where the data does not say from which side the joints came to rest, the row before does, if rows are in order: then
     the evidence must be beyond doubt.
@@ -139,9 +155,9 @@ def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, f
     scales = np.insert(fit.scales, place, np.full(count, priors.backlash))
     trial = replace(fit, layout=layout, parameters=np.insert(fit.parameters, place, np.zeros(count)), scales=scales)
     gain = evidence_gain(trial, data, "backlash")
-    if not stated and gain < BEYOND_DOUBT:
-        return fit, fit.evidence + gain
-    return identify(trial, data, priors, REFINEMENTS), fit.evidence + gain
+    if gain <= (0.0 if stated else BEYOND_DOUBT):
+        return fit, data, fit.evidence + gain
+    return _settled(trial, data, priors, None), data, fit.evidence + gain
 
 
 def approaches_of(configurations: Array) -> Array:

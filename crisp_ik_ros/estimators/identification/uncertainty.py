@@ -144,15 +144,15 @@ class Uncertainty:
             covariances += (1.0 - coverages)[:, None, None] * (moving @ moving.transpose(0, 2, 1))
         return covariances
 
-    def unexplained(self, configurations: Array) -> Array:
+    def unexplained(self, configurations: Array, approached: bool = False) -> Array:
         """Covariance (n, 3, 3) of the position that no parameter explains at configurations (n, J) [m^2].
 
         Along the axes of ``covariances``: what no parameter explains at the samples, and what joints may do where they
-        were never measured.
+        were never measured; and their play, but where ``approached`` says that the side they came from is known.
         """
         found = np.tile(self.misfit**2 * np.eye(3), (len(configurations), 1, 1))
         variances = np.full(configurations.shape, self.joint_misfit**2)
-        if self.layout.backlash:
+        if self.layout.backlash and not approached:
             # From which side a joint will come to rest is not known.
             variances += self.parameters[self.layout.slices()["backlash"]] ** 2
         if self.nearness is not None:
@@ -233,11 +233,13 @@ def covering_factor(residuals: Array, covariances: Array, others: Array) -> floa
     others : (n, 3, 3)
         What else is in a residual [m^2].
     """
+    if not len(residuals):
+        return 1.0
     lengths = np.linalg.norm(residuals, axis=1)
     for factor in np.geomspace(1.0, LARGEST_FACTOR, 60):
         if np.mean(lengths <= error_bounds(factor**2 * covariances + others)) >= 1.0 - BEYOND:
             return float(factor)
-    return LARGEST_FACTOR if len(residuals) else 1.0
+    return LARGEST_FACTOR
 
 
 def likeliest_factor(residuals: Array, covariances: Array, others: Array) -> float:

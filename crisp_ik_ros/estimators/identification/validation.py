@@ -187,7 +187,7 @@ def _unknown(trained: Fit, data: Measurements, held: np.ndarray, random_state: i
     q, which = data.configurations[held], None if data.frame_of is None else data.frame_of[held]
     turn = at_rows(trained.frame, which)[..., :3, :3]
     back = np.swapaxes(turn, -1, -2)
-    return turn @ uncertainty.covariances(q) @ back, turn @ uncertainty.unexplained(q) @ back
+    return turn @ uncertainty.covariances(q) @ back, turn @ uncertainty.unexplained(q, True) @ back
 
 
 def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None) -> Fit:
