@@ -49,6 +49,8 @@ HYPERPARAMETERS = (
 LATER = {"position_noise": None, "orientation_noise": None}
 # Rows of the array ``parameters``.
 VALUE, SCALE, DEVIATION = range(3)
+# Samples of rotations are changes of the parameters; before, they were rotations of the turned frames.
+SAMPLES_OF_PARAMETERS = "changes of parameters"
 # More centers than anyone has, so that nothing large is allocated for a header that lies.
 LARGEST_CENTERS = 5000
 
@@ -75,6 +77,7 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         "hyperparameters": {name: getattr(estimator, name) for name in (*HYPERPARAMETERS, *LATER)},
         "harmonics": layout.harmonics,
         "backlash": layout.backlash,
+        "samples_are": SAMPLES_OF_PARAMETERS,
         "payload": estimator.payload_,
         "payload_center": list(layout.payload_center),
         "sessions": {name: pose.tolist() for name, pose in estimator.frames_.items()},
@@ -173,6 +176,11 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         term = KernelTerm(arrays["kernel_features"], length_scale, arrays["kernel_basis"]) if terms else None
         layout = replace(plain, kernel=term)
         parameters = np.ascontiguousarray(arrays["parameters"])
+        samples = arrays["samples"]
+        if header.get("samples_are") != SAMPLES_OF_PARAMETERS:
+            samples = np.array(samples)
+            turned = samples[: layout.geometric].reshape(dof + 1, 6, -1)[:, 3:]
+            turned[...] = np.linalg.solve(layout.turn_rates(parameters[VALUE]), turned)
         payload = number(header, "payload", 0.0, HEAVIEST_PAYLOAD) if "payload" in header else 0.0
         estimator.payload_ = payload
         estimator.frames_, estimator.tools_ = (
@@ -183,7 +191,7 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             layout.with_payload(payload),
             parameters[VALUE],
             parameters[SCALE],
-            arrays["samples"],
+            samples,
             arrays["measuring"],
             frame,
             tool,
