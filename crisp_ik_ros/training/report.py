@@ -30,8 +30,8 @@ from crisp_ik_ros.training.samples import counts
 
 # Parameters that stand out, shown first, and outliers named.
 FOREMOST, NAMED = 15, 60
-# Panels of a picture of parameters.
-PANELS = 6
+# Panels of a picture of parameters, and the most periods a turn whose coefficients are drawn.
+PANELS, FEW_PERIODS = 6, 6
 
 STYLE = """
 :root { color-scheme: light; }
@@ -251,7 +251,8 @@ def _parameters(model: LearnedKinematics) -> list[str]:
         (parameter for parameter in found if not parameter.undetermined),
         key=lambda parameter: -abs(parameter.value) / parameter.deviation,
     )
-    kinds = bars(found)
+    # Sums over dozens of periods are what matters, and these are drawn joint by joint.
+    kinds = [kind for kind in bars(found) if not kind.title.startswith("periodic") or model.harmonics_ <= FEW_PERIODS]
     shown = [
         "<h2>What was identified</h2>",
         f"<p>{len(found) - len(undetermined)} of {len(found)} parameters come from the data; {len(undetermined)} are "
@@ -336,11 +337,12 @@ def _noise(model: LearnedKinematics, found: HeldOut) -> list[str]:
     else:
         shown.append("<p>No outliers.</p>")
     shown += ["<h2>Kernel term</h2>", f"<p>In the model: {escape(kernel_term(model))}.</p>"]
-    if len(model.evidence_) > 1:
+    terms = {name: value for name, value in model.evidence_.items() if name != "backlash"}
+    if len(terms) > 1:
         shown += [
             "<p>What else the joints do, as a smooth function of the configuration, is learned where the evidence "
             "(the probability of the data) asks for it: a gain of 3 makes it 20 times as likely as none.</p>",
-            pictures.as_html(pictures.evidence(model.evidence_), "Log evidence of the kernel terms"),
+            pictures.as_html(pictures.evidence(terms), "Log evidence of the kernel terms"),
         ]
     return shown
 
