@@ -66,7 +66,7 @@ LogLevel = Annotated[
 Model = Annotated[Path, argument("Model file (.npz).", files(".npz"), metavar="MODEL")]
 Payload = Annotated[
     float | None,
-    option(min=0.0, max=1000.0, help="Mass that the tip carries [kg]; default: the model's own.", metavar="KG"),
+    option(min=0.0, help="Mass that the tip carries [kg]; default: the model's own.", metavar="KG"),
 ]
 PointDistance = Annotated[
     float | None,

@@ -216,7 +216,7 @@ def test_harmonics_and_noise_are_passed_on_only_where_they_are_given(panda, stop
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("harmonics", 41), ("harmonics", -1), ("position_noise", 0.0), ("position_noise", 1.0)]
+    ("option", "value"), [("harmonics", 101), ("harmonics", -1), ("position_noise", 0.0), ("position_noise", 1.0)]
 )
 def test_values_that_no_device_or_joint_has_are_refused(option, value):
     with pytest.raises(InvalidInputError, match=option):
@@ -230,7 +230,7 @@ def test_the_command_passes_harmonics_on(run, stops, tmp_path):
     names = [one.name for one in load_model(tmp_path / "m.npz").identified_]
     assert any("periodic" in name or "2" in name for name in names)
     assert load_model(tmp_path / "m.npz").harmonics == 2
-    assert run("train", tmp_path / "m.npz", "--harmonics", 41).exit_code == 2
+    assert run("train", tmp_path / "m.npz", "--harmonics", 101).exit_code == 2
 
 
 # -- evaluate ----------------------------------------------------------------------------------------------------------
