@@ -362,7 +362,7 @@ def _figures(prefix: str, errors: Array) -> dict[str, float]:
 
 
 def _sources(model: LearnedKinematics, q: Array) -> dict[str, int]:
-    """How often answers of each source come, for the poses that the model has at configurations (n, J)."""
+    """Number of answers of each source, for the poses that the model has at configurations (n, J)."""
     poses = model.forward_kinematics(q)
     answers = [model.solve(pose, start) for pose, start in zip(poses, q, strict=True)]
     return dict(Counter(answer.source if answer.success else "unsolved" for answer in answers))

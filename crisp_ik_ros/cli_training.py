@@ -92,7 +92,7 @@ class PlaceName(str, Enum):
 
 
 class SetUpName(str, Enum):
-    """Whether a part of the measuring set-up is known."""
+    """State of a part of the measuring set-up: known, unknown, or left to the data."""
 
     known = "known"
     unknown = "unknown"

@@ -1,4 +1,4 @@
-"""What ``train`` decides by the data, says aloud, refuses and warns of; by the command line and in Python."""
+"""Decisions of ``train`` by the data, its refusals and warnings; by the command line and in Python."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_the_better_estimator_on_held_out_stops_is_taken_and_said(panda, stops, 
 
 
 def test_crisp_is_taken_where_it_is_better(panda, biased_panda, monkeypatch, tmp_path):
-    """What no model of joints and links explains, around one place."""
+    """Errors that no model of joints and links explains, around one place."""
     samples = sample_around(panda, biased_panda, 400, spread=0.1)
     poses = np.array(samples.poses)
     poses[:, 2, 3] += 5e-3 * np.sin(30.0 * poses[:, 0, 3])

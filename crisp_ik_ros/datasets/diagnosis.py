@@ -39,7 +39,7 @@ class Diagnosis:
 
     @property
     def worthless(self) -> bool:
-        """Whether a model of such data would be worse than none: then training stops."""
+        """True where a model of such data would be worse than none: then training stops."""
         return self.name in WORTHLESS
 
     def __str__(self) -> str:

@@ -97,7 +97,7 @@ class Fields:
 
     @property
     def has_circumstances(self) -> bool:
-        """Whether payload, session, marker, temperature or direction of approach is known of any sample."""
+        """True where payload, session, marker, temperature or direction of approach is known of any sample."""
         return any(getattr(self, name) is not None for name in CIRCUMSTANCES)
 
     def taken(self, indices: NDArray[Any]) -> Fields:

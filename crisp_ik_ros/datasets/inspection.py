@@ -258,7 +258,7 @@ def _explained(
 
 
 def _is_constant(data: Measurements, rows: np.ndarray) -> bool:
-    """Whether all poses of these rows have one orientation."""
+    """Tell if all poses of these rows have one orientation."""
     turns = data.poses[rows][data.kinds[rows] == POSE][:, :3, :3]
     return len(turns) > 1 and float(np.abs(turns - turns[0]).max()) < SAME_TURN
 

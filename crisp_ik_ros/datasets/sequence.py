@@ -93,7 +93,7 @@ def _same(data: Measurements, first: int, others: np.ndarray) -> np.ndarray:
 
 
 def _moves(tips: Array, kind: int, socket: float) -> bool:
-    """Whether the model's tool moves, or turns, far more than a standing device can have missed."""
+    """Tell if the model's tool moves, or turns, far more than a standing device can have missed."""
     if kind == POSITION:
         # A tool held in a socket shows one position at many configurations: then an offset of the tool explains it.
         count = len(tips)

@@ -104,7 +104,7 @@ def validate(
 
 
 def judges_itself(estimator: Any, loss: Loss) -> bool:
-    """Whether held-out errors decide how far an estimator's data is believed.
+    """Tell if held-out errors decide how far an estimator's data is believed.
 
     The paper's losses with a kernel that was given are the paper's estimator, and answer as it does.
     """

@@ -218,12 +218,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
         learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
         fit, data, validation = learnt.fit, learnt.data, learnt.validation
+        uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         # Only now, that nothing can fail, does the estimator change.
         self.payload_ = 0.0 if data.payloads is None else usual_payload(data.payloads)
         self._take_parameters(fit.layout, fit.parameters, first_pose(fit.frame), first_pose(fit.tool))
         self.frames_ = dict(zip(data.frame_names, fit.frame.reshape(-1, 4, 4), strict=True))
         self.tools_ = dict(zip(data.tool_names, fit.tool.reshape(-1, 4, 4), strict=True))
-        uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         self._uncertainty = replace(uncertainty, layout=fit.layout.with_payload(self.payload_))
         self.outliers_ = rows[fit.weights < OUTLIER]
         typical = np.sqrt(np.median(data.noise**2, axis=0) + np.array([fit.excess**2, 0.0]))
@@ -348,9 +348,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             return self.robot_.forward_kinematics(configurations)
         q = self.robot.check_configuration(configurations)
         masses = np.broadcast_to(check_payloads(payloads), q.shape[:-1]).ravel()
-        rows, poses = q.reshape(-1, self.dof), np.empty((masses.size, 4, 4))
-        for chosen, loaded in self._layout.by_payload(masses, len(rows)):
-            poses[chosen] = loaded.robot_with(self._parameters).forward_kinematics(rows[chosen])
+        poses = self._layout.forward_kinematics(self._parameters, q.reshape(-1, self.dof), masses)
         return poses.reshape(*q.shape[:-1], 4, 4)
 
     def mountings(self, dataset: Dataset) -> tuple[Array, Array]:
@@ -483,19 +481,22 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             for row, (support, coverage, spread) in zip(answers.rows, known.supports(answers.rows), strict=True):
                 near = coverage >= NEAR and spread <= FAR * known.amid
                 row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, near)
-            self._answer_nominally(answers.rows, arguments[0])
+            poses, _, _, timeout, _, largest_step, *_ = arguments
+            self._answer_nominally(answers.rows, poses, timeout, largest_step is not None)
         return answers
 
-    def _answer_nominally(self, rows: Array, poses: Array) -> None:
+    def _answer_nominally(self, rows: Array, poses: Array, timeout: float | None, bounded: bool) -> None:
         """Replace answers of which the data says nothing by the URDF's, which is all that is known; poses (n, 4, 4)."""
         for row, pose in zip(rows, poses, strict=True):
-            if row[self.dof + SOURCE] == NOMINAL and row[self.dof + STATUS] == SUCCESS:
-                found = self._nominal.solve(pose, row[: self.dof], nearest=True)
-                if found.success:
-                    row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
-                else:
-                    # The URDF's robot cannot reach it: the answer stays the learned one's, and says so.
-                    row[self.dof + SOURCE] = BLENDED
+            if row[self.dof + SOURCE] != NOMINAL or row[self.dof + STATUS] != SUCCESS:
+                continue
+            # An answer within a bound on the joints' steps is not moved out of it.
+            found = None if bounded else self._nominal.solve(pose, row[: self.dof], timeout, nearest=True)
+            if found is not None and found.success:
+                row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
+            else:
+                # The URDF's robot was not asked, or cannot reach it: the answer stays the learned one's, and says so.
+                row[self.dof + SOURCE] = BLENDED
 
     @cached_property
     def _nominal(self) -> ModelBasedIK:

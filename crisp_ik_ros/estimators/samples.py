@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from crisp_ik_ros.datasets.dataset import Dataset
+from crisp_ik_ros.datasets.units import LIMIT_SLACK
 from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.regression.sums import CHUNK, Rows, read, slices
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
-
-# A measured joint may read this far beyond its limit [rad or m].
-LIMIT_SLACK = 0.02
 
 
 class ConfigurationRows:

@@ -113,7 +113,7 @@ def nominal_embedding(loss: Loss, dof: int, poses: Array) -> Array:
 
 
 def trust_of(validation: Mapping[str, float]) -> float:
-    """How far held-out samples show that the data corrects the model: 1 as a rule, 0 where it makes it worse.
+    """Degree to which held-out samples show that the data corrects the model: 1 as a rule, 0 where it makes it worse.
 
     It falls from 1, where the errors are ``CORRECTED_SHARE`` of the model's, to 0 where they are as large. 1 where
     nothing was measured, and for errors that no device shows (``NEGLIGIBLE_ERROR``).

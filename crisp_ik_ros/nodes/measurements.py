@@ -11,8 +11,8 @@ import numpy as np
 from crisp_ik_ros.datasets.averages import FEWEST_FOR_NOISE, Average, average_poses, average_positions
 from crisp_ik_ros.datasets.capture import StillWindow
 from crisp_ik_ros.datasets.readings import Readings
+from crisp_ik_ros.datasets.units import LIMIT_SLACK
 from crisp_ik_ros.errors import InvalidInputError
-from crisp_ik_ros.estimators.samples import LIMIT_SLACK
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.targets import pose_at
 from crisp_ik_ros.robots.robot_model import RobotModel

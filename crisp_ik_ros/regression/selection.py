@@ -135,7 +135,7 @@ def choose_hyperparameters(
         return make_kernel(kernel, position, orientation)
 
     def allowed(candidate: tuple[float, float, float], training: int) -> bool:
-        """Whether what is free of a candidate is within its bounds."""
+        """Tell if what is free of a candidate is within its bounds."""
         scales = not searching or max(candidate[:2]) <= LONGEST_SCALE_FACTOR
         return scales and (ridge is not None or candidate[2] >= LEAST_RIDGE_PER_SAMPLE * training)
 

@@ -15,7 +15,7 @@ from crisp_ik_ros.datasets.measurements import Measurements, predict, residuals
 from crisp_ik_ros.datasets.remedies import most_freedom, some_rows
 from crisp_ik_ros.datasets.rough_fit import Freedom, fit_robot, unknowns
 from crisp_ik_ros.datasets.stops import hold_out_stops, stops_of
-from crisp_ik_ros.errors import CrispIKError, DatasetError
+from crisp_ik_ros.errors import DatasetError
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.request import AUTO, CRISP, KNOWN, UNKNOWN, TrainingRequest
 
@@ -131,16 +131,3 @@ def _why(chosen: set[str], figures: dict[str, float], diagnoses: tuple[Diagnosis
         f"{seen}; a quick fit leaves {figures['unknown']:.3g} mm on held-out stops, and {figures['known']:.3g} mm "
         "where both are known"
     )
-
-
-def compared(errors: np.ndarray) -> dict[str, float]:
-    """Median, mean, 95 % and largest of errors (n,) [m], in millimeters; CrispIKError where there are none."""
-    known = 1e3 * errors[np.isfinite(errors)]
-    if not len(known):
-        raise CrispIKError("no error is known, expected at least one")
-    return {
-        "median": float(np.median(known)),
-        "mean": float(known.mean()),
-        "p95": float(np.quantile(known, 0.95)),
-        "max": float(known.max()),
-    }

@@ -41,7 +41,7 @@ class Refit:
 
 
 class Residuals(NamedTuple):
-    """What is left at each sample: (n, 3) [m], (n,) [rad], (n,) [m] and (n,); NaN where there is none."""
+    """Residuals (n, 3) [m] and (n,) [rad] of n samples, bounds (n,) [m] and support (n,); NaN where there is none."""
 
     position: Array
     orientation: Array

@@ -239,7 +239,7 @@ def _set_up(model: LearnedKinematics) -> list[str]:
         center = _numbers(model.payload_center, ".3f")
         shown.append(
             f"<p>Payloads of {loads['from']:.3g} to {loads['to']:.3g} kg, centred at {center} m in the tip link's "
-            f"frame; the model carries {model.payload_:.3g} kg where it is not told another.</p>"
+            f"frame; the model carries {model.payload_:.3g} kg unless another is given.</p>"
         )
     return ["<h2>Set-up and payload</h2>", *shown] if shown else []
 

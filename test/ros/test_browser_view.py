@@ -173,7 +173,7 @@ def test_a_target_that_is_dragged_with_the_mouse_is_answered(page, nodes):
 
 
 def picture_without_target(page) -> np.ndarray:
-    """What the canvas shows where the target is hidden; it is wanted again afterwards."""
+    """Picture of the canvas with the target hidden; it is shown again afterwards."""
     from benchmarks.page_client import PageClient
 
     shown = len(handle_pixels(picture(page)))

@@ -1,4 +1,4 @@
-"""Parameter payload of ik_service: the loaded arm's solutions, refusals in words, and what outlives a reload."""
+"""Parameter payload of ik_service: the loaded arm's solutions, refusals and reasons, and what outlives a reload."""
 
 from __future__ import annotations
 

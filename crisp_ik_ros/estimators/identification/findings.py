@@ -8,7 +8,7 @@ import numpy as np
 
 from crisp_ik_ros.datasets.dataset import SAME_POINT
 from crisp_ik_ros.estimators.identification.identification import Fit
-from crisp_ik_ros.estimators.identification.measurements import Measurements
+from crisp_ik_ros.estimators.identification.measurements import STILL, Measurements
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.transforms import Array
 
@@ -25,8 +25,6 @@ MANY_OUTLIERS = 0.03
 NEGLIGIBLE = 1e-6
 # Orientations that are off by more are another tool's, or in another convention [rad].
 ANOTHER_TOOL = 0.1
-# Joints that moved by less than this hardly move the tool [rad or m].
-STILL = 1e-3
 # An arm that is off by more than this after learning is another arm than its URDF [m].
 ANOTHER_ARM = 0.02
 

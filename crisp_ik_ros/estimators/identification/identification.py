@@ -142,10 +142,7 @@ def nuisance_scales(data: Measurements, unknown_frame: bool, unknown_tool: bool)
 
 def predicted_poses(layout: Layout, parameters: Array, data: Measurements) -> Array:
     """Tip poses (n, 4, 4) of measurements, each with its payload and side of approach, base frame [m]."""
-    found, at_rest = np.empty((len(data), 4, 4)), layout.at_rest(parameters, data.configurations, data.approaches)
-    for rows, loaded in layout.by_payload(data.payloads, len(data)):
-        found[rows] = loaded.robot_with(parameters).forward_kinematics(at_rest[rows])
-    return found
+    return layout.forward_kinematics(parameters, data.configurations, data.payloads, data.approaches)
 
 
 def identify(

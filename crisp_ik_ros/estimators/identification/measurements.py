@@ -18,6 +18,8 @@ from crisp_ik_ros.transforms import Array, rotation_logarithm
 TAIL = 4.0
 # A real arm may have been where its URDF does not let it, but not in degrees [rad or m].
 LIMIT_SLACK = 1.0
+# Joints that moved by less stood still [rad or m].
+STILL = 1e-3
 
 
 @dataclass(frozen=True)

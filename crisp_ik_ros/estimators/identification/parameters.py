@@ -151,7 +151,7 @@ class Layout:
         return self.parametric + self.dof * self.centers
 
     def slices(self) -> dict[str, slice]:
-        """Where the joints' parameters stand.
+        """Slices of the joints' parameters.
 
         scale (J,), harmonics (J, 2 H), compliance (J, 3), backlash (J,) or none, kernel (J, m).
         """
@@ -206,6 +206,13 @@ class Layout:
         scales = np.empty(self.size)
         for group in self.groups():
             scales[group.columns] = group.prior_scale(priors)
+        return scales
+
+    def largest_scales(self, priors: Priors) -> Array:
+        """Largest standard deviation (P,) that data may ask for of each parameter."""
+        scales = np.empty(self.size)
+        for group in self.groups():
+            scales[group.columns] = group.largest_scale(priors)
         return scales
 
     def widened(self, harmonics: int, parameters: Array) -> tuple[Layout, Array]:
@@ -328,6 +335,16 @@ class Layout:
         if approaches is None or not self.backlash:
             return configurations
         return configurations + self.units * parameters[self.slices()["backlash"]] * approaches
+
+    def forward_kinematics(
+        self, parameters: Array, configurations: Array, payloads: Array | None, approaches: Array | None = None
+    ) -> Array:
+        """Tip poses (n, 4, 4) at configurations (n, J), each with its payload and side of approach, base frame [m]."""
+        at_rest = self.at_rest(parameters, configurations, approaches)
+        found = np.empty((len(configurations), 4, 4))
+        for rows, loaded in self.by_payload(payloads, len(configurations)):
+            found[rows] = loaded.robot_with(parameters).forward_kinematics(at_rest[rows])
+        return found
 
     def robot_with(self, parameters: Array) -> RobotModel:
         """Return the robot that has these errors."""

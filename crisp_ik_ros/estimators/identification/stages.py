@@ -10,7 +10,7 @@ import numpy as np
 from crisp_ik_ros.estimators.identification.alignment import align_sessions
 from crisp_ik_ros.estimators.identification.identification import Fit, identify, nuisance_scales, start
 from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel, evidence_gain
-from crisp_ik_ros.estimators.identification.measurements import TAIL, Measurements, position_precision
+from crisp_ik_ros.estimators.identification.measurements import STILL, TAIL, Measurements, position_precision
 from crisp_ik_ros.estimators.identification.noise import own_noise, with_noise_shape
 from crisp_ik_ros.estimators.identification.parameters import SMOOTH_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
@@ -35,8 +35,8 @@ ITERATIONS, REFINEMENTS = 50, 15
 # Finer periods must make held-out errors so many times smaller, or be the better model of held-out samples by so many
 # standard errors.
 FINER, SURE = 0.95, 3.0
-# Gain of log evidence with which the order of the rows tells of backlash; a joint that moved less stood still [rad, m].
-BEYOND_DOUBT, STILL = 20.0, 1e-3
+# Gain of log evidence with which the order of the rows tells of backlash.
+BEYOND_DOUBT = 20.0
 
 Progress = Callable[[int, int], None]
 
@@ -51,7 +51,7 @@ class KernelChoice:
 
 @dataclass(frozen=True)
 class Learnt:
-    """What came of it.
+    """Outcome of an identification.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ def learn(
     if priors.adapt:
         # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large ones
         # are known, the others get another chance.
-        wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), largest_scales(plain, priors))
+        wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), plain.largest_scales(priors))
         again = identify(replace(fit, scales=wide), data, priors, ITERATIONS, part_of(progress, 20, 35))
         fit = max(fit, again, key=lambda found: found.evidence)
     # Once the frames are known, so are the lever arms of gravity.
@@ -177,22 +177,10 @@ def _settled(fit: Fit, data: Measurements, priors: Priors, progress: Progress | 
 def with_harmonics(fit: Fit, harmonics: int, priors: Priors) -> Fit:
     """Return a fit with finer periods, of which nothing is known yet but that they may be of the size of a ripple."""
     layout, parameters = fit.layout.widened(harmonics, fit.parameters)
-    scales, where = layout.prior_scales(priors), layout.slices()["harmonics"]
-    scales[where] = np.maximum(scales[where], priors.ripple)
-    old, new = fit.layout.slices(), layout.slices()
-    scales[: layout.geometric] = fit.scales[: layout.geometric]
-    for name in ("scale", "compliance", "backlash", "kernel"):
-        scales[new[name]] = fit.scales[old[name]]
+    scales, where = fit.layout.widened(harmonics, fit.scales)[1], layout.slices()["harmonics"]
+    scales[where] = np.maximum(layout.prior_scales(priors)[where], priors.ripple)
     # The noise that there was is in part what the finer periods explain.
     return replace(fit, layout=layout, parameters=parameters, scales=scales, joint_noise=0.0, precision=None)
-
-
-def largest_scales(layout: Layout, priors: Priors) -> Array:
-    """Largest standard deviation (P,) that each parameter may have."""
-    scales = np.empty(layout.size)
-    for group in layout.groups():
-        scales[group.columns] = group.largest_scale(priors)
-    return scales
 
 
 def is_better(found: Validation, before: Validation, fit: Fit, fit_before: Fit, data: Measurements) -> bool:
