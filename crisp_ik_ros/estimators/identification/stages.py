@@ -30,8 +30,8 @@ from crisp_ik_ros.transforms import Array
 FEWEST, GROSS = 8, 0.01
 # Scales of the second start of the fit, over the priors'.
 WIDE = 30.0
-# Largest number of Gauss-Newton iterations from the nominal robot, and from one that is nearly right.
-ITERATIONS, REFINEMENTS = 50, 15
+# Largest number of Gauss-Newton iterations before lever arms are known, after that, and from a robot nearly right.
+FIRST, ITERATIONS, REFINEMENTS = 6, 50, 15
 # Finer periods must make held-out errors so many times smaller, or be the better model of held-out samples by so many
 # standard errors.
 FINER, SURE = 0.95, 3.0
@@ -102,14 +102,16 @@ def learn(
     frame, tool = align_sessions(data, poses, *unknown, random_state)
     plain = replace(layout, harmonics=min(layout.harmonics, SMOOTH_HARMONICS))
     nominal = start(plain, priors, data, frame, tool, nuisance_scales(data, *unknown))
-    fit = identify(nominal, data, priors, ITERATIONS, part_of(progress, 0, 20))
+    fit = identify(nominal, data, priors, FIRST, part_of(progress, 0, 4))
+    # Once the frames are roughly known, so are the lever arms of gravity. Wrong ones look like frames that are far off.
+    fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
+    fit = identify(fit, data, priors, ITERATIONS, part_of(progress, 4, 20))
     if priors.adapt:
         # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large ones
         # are known, the others get another chance.
         wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), plain.largest_scales(priors))
         again = identify(replace(fit, scales=wide), data, priors, ITERATIONS, part_of(progress, 20, 35))
         fit = max(fit, again, key=lambda found: found.evidence)
-    # Once the frames are known, so are the lever arms of gravity.
     fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
     fit = _settled(fit, data, priors, part_of(progress, 35, 45))
     folds, method = assign_folds(data, locations, random_state)
