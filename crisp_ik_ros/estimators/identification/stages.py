@@ -112,8 +112,13 @@ def learn(
         wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), plain.largest_scales(priors))
         again = identify(replace(fit, scales=wide), data, priors, ITERATIONS, part_of(progress, 20, 35))
         fit = max(fit, again, key=lambda found: found.evidence)
-    fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
-    fit = _settled(fit, data, priors, part_of(progress, 35, 45))
+    # Frames that imitate each other may have moved far, and the lever arms with them: then those of before are better.
+    again = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
+    fit = max(
+        _settled(fit, data, priors, part_of(progress, 35, 40)),
+        _settled(again, data, priors, part_of(progress, 40, 45)),
+        key=lambda found: found.evidence,
+    )
     folds, method = assign_folds(data, locations, random_state)
     validation = cross_validate(fit, data, folds, method, nominal, random_state, part_of(progress, 45, 50), priors)
     if layout.harmonics > plain.harmonics and priors.adapt:
