@@ -436,9 +436,10 @@ def summary(rows: Sequence[dict[str, Any]]) -> list[str]:
     ]
     solved = [row["solve"]["solved"] for row in rows if "solve" in row]
     if solved:
+        good = sum(share >= 0.99 for share in solved)
         lines.append(
-            f"solve: {_percent(float(np.mean(solved)))} of all poses, "
-            f"{sum(share >= 0.99 for share in solved)} of {len(solved)} arms at least 99 %, worst {_percent(min(solved))}"
+            f"solve: {_percent(float(np.mean(solved)))} of all poses, worst arm {_percent(min(solved))}, "
+            f"{good} of {len(solved)} arms at least 99 %"
         )
     near = [row["near"] for row in rows if "near" in row]
     if near:

@@ -320,7 +320,7 @@ LONGEST_OFFSET, SLIDE_WIDTHS, RANGE_WIDTHS = 0.4, (0.1, 0.6), (90.0, 350.0)
 
 
 def random_arm(seed: int) -> Arm:
-    """Random serial arm, always the same one of a seed: 3 to 10 joints of all kinds, random axes, offsets and limits."""
+    """Random serial arm, the same for the same seed: 3 to 10 joints of all kinds, random axes, offsets and limits."""
     rng = np.random.default_rng([seed, 65])
     count = int(rng.integers(FEWEST_JOINTS, MOST_JOINTS + 1))
     rows = [_random_row(rng) for _ in range(count)]
