@@ -57,6 +57,8 @@ SEED_OFFSET, MAX_STEP_FROM_SEED, MAX_STEP_ON_PATH = 0.02, 0.3, 0.5
 STEPS, SINUSOIDS, MAX_PERIODS, MAX_AMPLITUDE = 400, 3, 1.5, 1.0
 # Least singular value of the Jacobian on a clear path, and paths that are drawn to find the clear ones.
 MIN_SINGULAR_VALUE, MAX_DRAWN_PATHS = 0.05, 4000
+# Names of tip links where a URDF has several leaves.
+TOOL_NAMES = ("tool0", "tcp", "flange", "ee_link")
 # Errors of the arm that is learned: every joint zero [rad], every component of every link [m], a slide's zero [m].
 ZERO_ERROR, LINK_ERROR, SLIDE_ERROR = np.deg2rad(1.0), 3e-3, 3e-3
 # Measured poses, and the standard deviations of a reading along each axis [m, rad].
@@ -163,7 +165,6 @@ def make_robot(path: Path) -> dict[str, Any]:
         try:
             summary = make_robot_file(NewRobotRequest(str(path), output=Path(folder) / "robot.yaml"))
             error = None if summary["robot file"] else "; ".join(one["what"] for one in summary["findings"])
-            # More findings than these are of URDFs without shapes, as all are here.
             found = {"chain": summary["chain"], "joints": summary.get("joints"), "demo": bool(summary.get("demo"))}
         except CrispIKError as problem:
             error, found = str(problem), {}
@@ -213,8 +214,8 @@ def random_path(robot: RobotModel, rng: np.random.Generator) -> Array:
     shares = rng.dirichlet(np.ones(SINUSOIDS), robot.dof)
     periods = rng.uniform(0.2, MAX_PERIODS, (robot.dof, SINUSOIDS))
     phases = rng.uniform(0.0, 2.0 * np.pi, (robot.dof, SINUSOIDS))
-    time_ = np.linspace(0.0, 1.0, STEPS)[:, None, None]
-    return center + amplitude * (shares * np.sin(2.0 * np.pi * periods * time_ + phases)).sum(axis=2)
+    moments = np.linspace(0.0, 1.0, STEPS)[:, None, None]
+    return center + amplitude * (shares * np.sin(2.0 * np.pi * periods * moments + phases)).sum(axis=2)
 
 
 def is_clear(robot: RobotModel, path: Array, directions: int) -> bool:
@@ -238,10 +239,11 @@ def follow_paths(subject: Subject, count: int, rng: np.random.Generator) -> dict
         if is_clear(subject.robot, path, directions):
             clear.append(path)
     paths = [random_path(subject.robot, rng) for _ in range(count)]
-    return {"any": _follow(subject, paths), "clear": _follow(subject, clear)}
+    return {"any": follow(subject, paths), "clear": follow(subject, clear)}
 
 
-def _follow(subject: Subject, paths: Sequence[Array]) -> dict[str, Any]:
+def follow(subject: Subject, paths: Sequence[Array]) -> dict[str, Any]:
+    """Count the paths (n, J) of joint values with a jump, and the poses without an answer."""
     jumps, unsolved, steps = 0, 0, [0.0]
     for path in paths:
         answers = subject.solver.solve_path(as_poses(*subject.chain.poses(path)), path[0])
@@ -291,9 +293,9 @@ def _solved(solver: InverseKinematics, targets: Array) -> tuple[np.ndarray, Arra
 
 
 def chain_of(path: Path) -> tuple[str, str]:
-    """Ends of the chain that is measured: what ``new-robot`` chooses, else from the root to the tip with most joints.
+    """Ends of the chain that is measured: those that ``new-robot`` chooses, else the root and a leaf.
 
-    Where several tips have as many joints, the first whose name is that of a tool, else the first.
+    The leaf is one with the name of a tool, else any; of several the one with the most joints on the way.
     """
     from crisp_ik_ros.robots.chain_report import Description
     from crisp_ik_ros.robots.urdf import MOVABLE, read_urdf
@@ -309,8 +311,8 @@ def chain_of(path: Path) -> tuple[str, str]:
             {joint.find(end).get("link") for joint in root.findall("joint")} for end in ("child", "parent")
         )
         base = next(link for link in links if link not in children)
-        tools = [link for link in links if link not in parents and link in ("tool0", "tcp", "flange", "ee_link")]
-        leaves = tools or [link for link in links if link not in parents]
+        leaves = [link for link in links if link not in parents]
+        leaves = [leaf for leaf in leaves if leaf in TOOL_NAMES] or leaves
         return base, max(leaves, key=lambda leaf: sum(j.get("type") in MOVABLE for j in description.chain(base, leaf)))
 
 
