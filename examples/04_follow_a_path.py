@@ -17,14 +17,14 @@ def main() -> dict[str, float]:
     targets = spiral(points=200)
 
     # A path: each pose is started from the solution before it, so the joints move smoothly.
-    # `nearest` asks for the solution nearest to that, and with `largest_step` a farther one is no answer.
+    # `nearest` asks for the solution nearest to that, and with `max_joint_step` a farther one is no answer.
     start = model.solve(targets[0], seed=RobotModel.panda().rest).configuration
-    path = model.solve_path(targets, seed=start, nearest=True, largest_step=0.05)
+    path = model.solve_path(targets, seed=start, nearest=True, max_joint_step=0.05)
     largest = float(np.abs(np.diff(path.configurations, axis=0)).max())
     print(f"path: {path.success.sum()} of {len(targets)} solved, largest step of a joint {largest:.4f} rad")
 
     # A bound that is too tight is told pose by pose.
-    tight = model.solve_path(targets, seed=start, nearest=True, largest_step=0.5 * largest)
+    tight = model.solve_path(targets, seed=start, nearest=True, max_joint_step=0.5 * largest)
     refused = sum(status.value == "step too large" for status in tight.status)
     print(f"with half of that allowed: {refused} poses are 'step too large'")
 

@@ -66,12 +66,21 @@ def test_pose_that_the_limits_forbid_is_a_failure(two_link):
 def test_redundancy_is_resolved_towards_the_rest_pose(panda):
     pose = panda.forward_kinematics(panda.rest)
     seed = panda.rest + np.array([0.5, -0.3, -0.5, 0.3, 0.5, -0.4, 0.4])
-    drawn = ModelBasedIK(panda, timeout=1.0).solve(pose, seed)
+    solver = ModelBasedIK(panda, timeout=1.0)
+    drawn = solver.solve(pose)
     free = ModelBasedIK(panda, null_space_weight=0.0, timeout=1.0).solve(pose, seed)
     assert drawn.success
     assert free.success
     np.testing.assert_allclose(drawn.configuration, panda.rest, atol=1e-2)
     assert np.abs(free.configuration - panda.rest).max() > 0.1
+    # From a seed it takes steps, each of a bounded length.
+    before, steps = free.configuration, []
+    for _ in range(20):
+        after = solver.solve(pose, before).configuration
+        steps.append(np.abs(after - before).max())
+        before = after
+    assert 0.05 < max(steps) <= 1.2 * solver.null_space_step
+    np.testing.assert_allclose(before, panda.rest, atol=1e-2)
 
 
 def test_path_follows_from_the_seed(two_link):
@@ -121,7 +130,7 @@ def test_hyperparameters_are_stored_untouched(two_link):
 def test_loose_tolerance_accepts_what_a_tight_one_does_not(planar5):
     pose = planar5.forward_kinematics(planar5.rest)
     pose[2, 3] += 1e-3
-    assert not ModelBasedIK(planar5).solve(pose).success
-    loose = ModelBasedIK(planar5, position_tolerance=2e-3).solve(pose)
+    assert not ModelBasedIK(planar5).solve(pose, task="full").success
+    loose = ModelBasedIK(planar5, position_tolerance=2e-3).solve(pose, task="full")
     assert loose.success
     assert loose.position_error == pytest.approx(1e-3, rel=1e-2)

@@ -124,41 +124,41 @@ def test_nearest_is_the_solution_nearest_the_seed(positioned, elbow):
 def test_step_that_cannot_be_kept_is_refused_and_leaves_the_seed(positioned):
     up, down = elbows(1.0, 0.6)
     seed = down + np.array([0.0, -0.05])
-    kept = positioned.solve(at(1.0, 0.6), seed, largest_step=0.2)
+    kept = positioned.solve(at(1.0, 0.6), seed, max_joint_step=0.2)
     assert kept.success
     np.testing.assert_allclose(kept.configuration, down, atol=1e-5)
     # Both solutions are farther away than this.
-    refused = positioned.solve(at(1.0, 0.6), seed, largest_step=0.01)
+    refused = positioned.solve(at(1.0, 0.6), seed, max_joint_step=0.01)
     assert not refused.success
     assert refused.status is Status.STEP_TOO_LARGE
     np.testing.assert_array_equal(refused.configuration, seed)
     assert refused.position_error > 1e-3
     # One joint may go far, the other not.
-    assert positioned.solve(at(1.0, 0.6), seed, largest_step=[3.0, 0.01]).status is Status.STEP_TOO_LARGE
+    assert positioned.solve(at(1.0, 0.6), seed, max_joint_step=[3.0, 0.01]).status is Status.STEP_TOO_LARGE
     assert np.abs(up - seed).max() > 0.2
 
 
 def test_step_is_kept_by_all_answers(estimator, panda, panda_samples):
     rng = np.random.default_rng(0)
     seeds = np.clip(panda_samples.configurations + rng.uniform(-0.1, 0.1, (200, 7)), panda.lower, panda.upper)
-    result = estimator.solve_many(panda_samples.poses, seeds, timeout=0.05, largest_step=0.12)
+    result = estimator.solve_many(panda_samples.poses, seeds, timeout=0.05, max_joint_step=0.12)
     assert result.success.any()
     assert np.abs(result.configurations - seeds).max() <= 0.12 + 1e-12
     np.testing.assert_array_equal(result.configurations[~result.success], seeds[~result.success])
 
 
 def test_pose_that_nothing_reaches_is_no_question_of_the_step(positioned):
-    result = positioned.solve(at(0.1, 0.0), [0.0, 1.0], timeout=0.05, largest_step=0.5)
+    result = positioned.solve(at(0.1, 0.0), [0.0, 1.0], timeout=0.05, max_joint_step=0.5)
     assert result.status is Status.NO_SOLUTION
 
 
-@pytest.mark.parametrize("step", [0.0, -1.0, np.nan, np.inf, [0.1, 0.1, 0.1]])
+@pytest.mark.parametrize("step", [0.0, -1.0, np.nan, -np.inf, "far", [0.1, 0.1, 0.1]])
 def test_steps_that_are_none_are_refused(positioned, step):
-    with pytest.raises(InvalidInputError, match="largest_step"):
-        positioned.solve(at(1.0, 0.5), [0.0, 1.0], largest_step=step)
+    with pytest.raises(InvalidInputError, match="max_joint_step"):
+        positioned.solve(at(1.0, 0.5), [0.0, 1.0], max_joint_step=step)
 
 
-@pytest.mark.parametrize("wish", [{"nearest": True}, {"largest_step": 0.1}])
+@pytest.mark.parametrize("wish", [{"nearest": True}, {"max_joint_step": 0.1}])
 def test_wishes_about_the_seed_want_one(positioned, wish):
     with pytest.raises(InvalidInputError, match="seed"):
         positioned.solve(at(1.0, 0.5), **wish)

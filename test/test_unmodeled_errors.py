@@ -527,6 +527,6 @@ def test_answers_without_support_are_the_urdfs():
         np.testing.assert_allclose(reached, model.forward_kinematics(row), atol=1e-4)
         silent += own
         # A bound on the joints' steps holds, whoever answers.
-        bounded = model.solve(model.forward_kinematics(row), seed=row, timeout=0.2, largest_step=1e-3)
+        bounded = model.solve(model.forward_kinematics(row), seed=row, timeout=0.2, max_joint_step=1e-3)
         assert not bounded.success or np.abs(bounded.configuration - row).max() <= 1e-3 + 1e-9
     assert silent >= 10

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from crisp_ik_ros.compiled import inlined, innermost
-from crisp_ik_ros.estimators.task import make_task
+from crisp_ik_ros.estimators.task import Axes, make_task
 from crisp_ik_ros.losses.evaluate import evaluate
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL, Loss, Workspace, make_workspace
 from crisp_ik_ros.robots.chain import frames
@@ -22,6 +22,7 @@ PRIOR_STEP = 1e-4
 TASK_STEP = 1e-11
 # Largest number of evaluations of a phase.
 LIMIT = 60
+_FULL = Axes(np.zeros(0), np.ones(2), 6)
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Decoder:
         upper = np.where(robot.continuous, np.inf, robot.upper)
         self._state: State = make_state(lower, upper)
         self._work: Workspace = make_workspace(robot.dof, loss.dimension(robot.dof))
-        self._errors = np.zeros(2)
+        self._errors, self._offset = np.zeros(2), np.zeros(0)
 
     def decode(self, problem: Problem, initial: Array) -> tuple[Array, float, float, int]:
         """Minimise from ``initial`` (J,) by Levenberg-Marquardt.
@@ -82,8 +83,8 @@ class Decoder:
         evaluations = 0
         for weight, smallest_step in phases:
             evaluations += minimise(
-                self._task, problem.goal, problem.target, initial, problem.posture, weight, smallest_step, LIMIT,
-                np.inf, False, self._state, self._work,
+                self._task, _FULL, problem.goal, problem.target, initial, problem.posture, weight, smallest_step,
+                LIMIT, np.inf, False, self._offset, 0.0, self._state, self._work,
             )  # fmt: skip
             initial = self._state.best
         configuration = self.robot.confined(self._state.best)
@@ -107,31 +108,72 @@ class Decoder:
 
     def errors(self, problem: Problem, configuration: Array) -> tuple[float, float]:
         """Distance [m] and angle [rad] between the target and the tool, as far as the estimator can tell."""
-        believed_errors(self._task, problem.goal, problem.target, configuration, self._work, self._errors)
+        believed_errors(self._task, _FULL, problem.goal, problem.target, configuration, self._work, self._errors)
         return float(self._errors[0]), float(self._errors[1])
 
 
 @innermost
-def minimise(task, goal, target, initial, prior, prior_weight, smallest_step, limit, hopeless, resumes, state, work):
+def minimise(
+    task, axes, goal, target, initial, prior, prior_weight, smallest_step, limit, hopeless, resumes, offset, share,
+    state, work,
+):  # fmt: skip
     """Minimise |phi(y; goal) - target|^2 + prior_weight^2 |y - prior|^2, leaving the answer in ``state.best``.
 
     A start that hardly gets on while its cost is above ``hopeless`` is abandoned. One that ``resumes`` begins at the
-    ``state.best`` of the last, with the same memory. Returns the number of evaluations.
+    ``state.best`` of the last, with the same memory. ``share`` of ``offset`` (R,) is taken off the residual. Returns
+    the number of evaluations.
     """
     known = resumes and state.scalars[AT_BEST] == 1.0
     start(state, initial, prior, smallest_step, hopeless)
     status = EVALUATE
     while status == EVALUATE:
         if not known:
-            evaluate(task.code, task.chain, task.weights, goal, state.y, target, work)
+            evaluate_along(task, axes, goal, state.y, target, work)
+            if share != 0.0:
+                for i in range(offset.shape[0]):
+                    work.residual[i] -= share * offset[i]
         known = False
         status = advance(state, work.residual, work.jacobian, prior_weight, limit)
     return int(state.scalars[EVALUATIONS])
 
 
 @innermost
-def believed_errors(task, goal, target, q, work, out):
-    """Write the distance [m] and angle [rad] from the target, as far as can be told, to ``out`` (2,).
+def evaluate_along(task, axes, goal, q, target, work):
+    """Write residual and Jacobian at ``q`` (J,) to ``work``: the loss's, or what of the residual loss's counts."""
+    evaluate(task.code, task.chain, task.weights, goal, q, target, work)
+    if axes.bands.shape[0] > 0:
+        residual, jacobian = work.residual, work.jacobian
+        for block in range(0, 6, 3):
+            _along_axes(goal, residual, block)
+            for j in range(q.shape[0]):
+                x, y, z = jacobian[block, j], jacobian[block + 1, j], jacobian[block + 2, j]
+                for i in range(3):
+                    jacobian[block + i, j] = goal[0, i] * x + goal[1, i] * y + goal[2, i] * z
+        for i in range(6):
+            weight, scale = task.weights[i // 3], axes.scales[i // 3]
+            beyond = _beyond(residual[i], axes.bands[i] * weight if weight > 0.0 else 0.0)
+            residual[i] = scale * beyond
+            for j in range(q.shape[0]):
+                jacobian[i, j] = scale * jacobian[i, j] if beyond != 0.0 or axes.bands[i] == 0.0 else 0.0
+
+
+@inlined
+def _along_axes(goal, values, begin):
+    """Turn three of ``values`` from the base frame into the target's, in place."""
+    x, y, z = values[begin], values[begin + 1], values[begin + 2]
+    for i in range(3):
+        values[begin + i] = goal[0, i] * x + goal[1, i] * y + goal[2, i] * z
+
+
+@inlined
+def _beyond(value, band):
+    """Part of a value that is outside [-band, band]."""
+    return value - min(max(value, -band), band)
+
+
+@innermost
+def believed_errors(task, axes, goal, target, q, work, out):
+    """Write the distance [m] and angle [rad] from the target, as far as they count and can be told, to ``out`` (2,).
 
     The radians loss knows no pose: its answer is compared with the goal through the model.
     """
@@ -149,16 +191,23 @@ def believed_errors(task, goal, target, q, work, out):
                 x, y, z = goal[i, 0], goal[i, 1], goal[i, 2]
             relative[i, k] = x * rotation[k, 0] + y * rotation[k, 1] + z * rotation[k, 2]
     compiled_rotation_logarithm(relative, vector)
-    distance, angle = 0.0, 0.0
+    position = work.position
     for i in range(3):
-        along, about = goal[i, 3] - work.position[i], vector[i]
+        along, about = goal[i, 3] - position[i], vector[i]
         if code == RESIDUAL:
             along -= _unweighted(target[i], weights[0])
             about -= _unweighted(target[3 + i], weights[1])
         elif code == FORWARD_KINEMATICS:
-            along = _unweighted(target[i], weights[0]) - work.position[i]
-        distance += along * along
-        angle += about * about
+            along = _unweighted(target[i], weights[0]) - position[i]
+        position[i], vector[i] = along, about
+    if axes.bands.shape[0] > 0:
+        _along_axes(goal, position, 0)
+        _along_axes(goal, vector, 0)
+        for i in range(3):
+            position[i] = _beyond(position[i], axes.bands[i])
+            vector[i] = _beyond(vector[i], axes.bands[3 + i])
+    distance = position[0] ** 2 + position[1] ** 2 + position[2] ** 2
+    angle = vector[0] ** 2 + vector[1] ** 2 + vector[2] ** 2
     known = code == RADIANS
     out[0] = np.sqrt(distance) if known or weights[0] > 0.0 else 0.0
     out[1] = np.sqrt(angle) if known or weights[1] > 0.0 else 0.0

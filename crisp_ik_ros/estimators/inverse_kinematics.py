@@ -16,10 +16,18 @@ from crisp_ik_ros.estimators.descent import Wish
 from crisp_ik_ros.estimators.knowledge import KeptKnowledge, Knowledge, keep
 from crisp_ik_ros.estimators.prediction import Learned, expect, nothing_learned
 from crisp_ik_ros.estimators.reference_search import one_by_one, search_by_lbfgsb
-from crisp_ik_ros.estimators.requests import ANY_STEP, SEED_SLACK, check_poses, check_seeds, check_step
+from crisp_ik_ros.estimators.requests import ANY_STEP, SEED_SLACK, Wanted, check_poses, check_seeds, check_step
 from crisp_ik_ros.estimators.starts import make_table
-from crisp_ik_ros.estimators.task import make_task
-from crisp_ik_ros.losses.loss import Loss
+from crisp_ik_ros.estimators.task import (
+    Axes,
+    PoseTask,
+    as_task,
+    default_task,
+    make_axes,
+    make_task,
+    remaining_errors,
+)
+from crisp_ik_ros.losses.loss import RADIANS, Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, PathResult
 from crisp_ik_ros.transforms import Array, check_pose
@@ -34,6 +42,11 @@ class InverseKinematics:
     A subclass provides ``robot``, the tolerances, ``timeout``, ``_loss`` and ``null_space_weight``, and may provide
     ``_learned``: what the data says. One that finds its answers in another way overrides ``_search``, and sets
     ``_compiled`` to False.
+
+    Attributes
+    ----------
+    null_space_step : float
+        Largest motion of a joint in the null space of the task when there is a seed [rad or m].
     """
 
     robot: RobotModel
@@ -42,7 +55,9 @@ class InverseKinematics:
     timeout: float
     random_state: int
     null_space_weight: float = 0.0
+    null_space_step: float = 0.1
     solver: str = "levenberg_marquardt"
+    _axes: dict[PoseTask | str | None, tuple[Axes, tuple[float, float]]] = {}
     _gathered: tuple[Knowledge, KeptKnowledge] | None = None
 
     def solve(
@@ -51,14 +66,21 @@ class InverseKinematics:
         seed: ArrayLike | None = None,
         timeout: float | None = None,
         *,
+        task: PoseTask | str | None = None,
+        approximate: bool = False,
+        max_joint_step: ArrayLike | None = None,
         nearest: bool = False,
-        largest_step: ArrayLike | None = None,
     ) -> IKResult:
         """Find a configuration that puts the tool on ``pose``.
 
         Starts, in this order, until one is within the tolerances or the time is up: the seed, the configurations of the
         nearest samples, those of a table of the model's poses, configurations drawn at random (always the same ones:
         the answer is a function of the request).
+
+        A seed whose tool is near the target (within 0.15 of the arm's reach and 0.5 rad) is continued: the answer is of
+        the seed's own branch, and where that does not reach the pose, the status is CONTINUATION_LOST and the
+        configuration the seed's. In the null space of the task, joints move by at most ``null_space_step`` towards the
+        posture that the estimator prefers, and not at all near a singularity. Without a seed they go all the way.
 
         Parameters
         ----------
@@ -68,11 +90,18 @@ class InverseKinematics:
             Configuration to start from, within the limits.
         timeout : float, optional
             Seconds; default: the estimator's.
+        task : PoseTask or str, optional
+            Directions of the pose that count: "full", "position", "free_x", "free_y" or "free_z" (any rotation about
+            that axis of the tool), "reachable" (position first, orientation as near as the arm gets), or tolerances for
+            each axis. Default: the full pose, and "reachable" for an arm that has fewer than six directions.
+        approximate : bool
+            Where nothing reaches the pose, or not in the time, return the nearest configuration that was found, with
+            its errors and without success; near a seed, one of a small step from it.
+        max_joint_step : float or (J,), optional
+            Farthest that a joint may move from the seed [rad or m]. Where only others reach the pose, the status is
+            STEP_TOO_LARGE and the configuration the seed's. Infinite: any branch may answer, at any distance.
         nearest : bool
             Look for the solution nearest the seed (in the sum of squares) and not for the first; that takes longer.
-        largest_step : float or (J,), optional
-            Farthest that a joint may move from the seed [rad or m]. Where only others reach the pose, the status is
-            STEP_TOO_LARGE and the configuration the seed's.
 
         Returns
         -------
@@ -82,7 +111,7 @@ class InverseKinematics:
         Raises
         ------
         InvalidInputError
-            When the pose, the seed, the timeout or the step cannot be used.
+            When the pose, the seed, the task, the timeout or the step cannot be used.
         """
         pose = np.array(pose, dtype=float, order="C")
         if pose.shape != (4, 4):
@@ -91,7 +120,7 @@ class InverseKinematics:
         if start is not None and start.shape != (self.robot.dof,):
             start = self.check_seed(start)
         seeds = None if start is None else start[None]
-        answers = self._answers(pose[None], seeds, False, timeout, nearest, largest_step)
+        answers = self._answers(pose[None], seeds, False, Wanted(timeout, task, approximate, max_joint_step, nearest))
         if answers is None:
             # The search has looked at them already, and says no more than that.
             check_pose(pose)
@@ -105,8 +134,10 @@ class InverseKinematics:
         seed: ArrayLike | None = None,
         timeout: float | None = None,
         *,
+        task: PoseTask | str | None = None,
+        approximate: bool = False,
+        max_joint_step: ArrayLike | None = None,
         nearest: bool = False,
-        largest_step: ArrayLike | None = None,
     ) -> PathResult:
         """Solve poses (n, 4, 4) in turn, each started from the last solution (the paper's section 4.1).
 
@@ -118,22 +149,24 @@ class InverseKinematics:
             Start of the first.
         timeout : float, optional
             Seconds for each pose; default: the estimator's.
-        nearest, largest_step
-            As for ``solve``, from the last solution; they need a seed.
+        task, approximate, max_joint_step, nearest
+            As for ``solve``; the last two from the last solution, and they need a seed.
 
         Returns
         -------
         PathResult
-            A pose that was not solved holds its predecessor's configuration (the first the seed, or the rest pose) and
-            ``success`` false.
+            A pose that was not solved holds its predecessor's configuration (the first the seed, or the rest pose), or
+            the nearest that was found if ``approximate``, and ``success`` false. Between targets near each other the
+            joints never jump to another branch: CONTINUATION_LOST, until the branch reaches the targets again.
 
         Raises
         ------
         InvalidInputError
-            When the poses, the seed, the timeout or the step cannot be used.
+            When the poses, the seed, the task, the timeout or the step cannot be used.
         """
         seeds = None if seed is None else self.check_seed(seed)[None]
-        return self._checked_answers(poses, seeds, True, timeout, nearest, largest_step).together()
+        wanted = Wanted(timeout, task, approximate, max_joint_step, nearest)
+        return self._checked_answers(poses, seeds, True, wanted).together()
 
     def solve_many(
         self,
@@ -141,8 +174,10 @@ class InverseKinematics:
         seeds: ArrayLike | None = None,
         timeout: float | None = None,
         *,
+        task: PoseTask | str | None = None,
+        approximate: bool = False,
+        max_joint_step: ArrayLike | None = None,
         nearest: bool = False,
-        largest_step: ArrayLike | None = None,
         threads: int | None = None,
     ) -> PathResult:
         """Solve poses (n, 4, 4), each for itself as ``solve`` does, on all cores.
@@ -155,7 +190,7 @@ class InverseKinematics:
             Start of each, or of all.
         timeout : float, optional
             Seconds for each pose; default: the estimator's.
-        nearest, largest_step
+        task, approximate, max_joint_step, nearest
             As for ``solve``.
         threads : int, optional
             Default: one for each core this process may use.
@@ -168,7 +203,7 @@ class InverseKinematics:
         Raises
         ------
         InvalidInputError
-            When a pose, naming its row, a seed, the timeout or the step cannot be used.
+            When a pose, naming its row, a seed, the task, the timeout or the step cannot be used.
         """
         poses = check_poses(poses)
         if seeds is not None:
@@ -178,7 +213,8 @@ class InverseKinematics:
         threads = cores() if threads is None else threads
         if not (isinstance(threads, (int, np.integer)) and threads >= 1):
             raise InvalidInputError("threads", repr(threads), "a whole number of at least 1, or None")
-        return self._checked_answers(poses, seeds, False, timeout, nearest, largest_step, int(threads)).together()
+        wanted = Wanted(timeout, task, approximate, max_joint_step, nearest)
+        return self._checked_answers(poses, seeds, False, wanted, int(threads)).together()
 
     def errors(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
         """How far, as the estimator believes, configurations (n, J) put the tool from poses (n, 4, 4).
@@ -235,56 +271,59 @@ class InverseKinematics:
         )  # fmt: skip
 
     def _answers(
-        self,
-        poses: Array,
-        seeds: Array | None,
-        chained: bool,
-        timeout: float | None,
-        nearest: bool,
-        largest_step: ArrayLike | None,
-        threads: int = 1,
+        self, poses: Array, seeds: Array | None, chained: bool, wanted: Wanted, threads: int = 1
     ) -> Answers | None:
         """Answer poses (n, 4, 4) from seeds (n, J), (1, J) or none; None where one of them cannot be used."""
-        timeout = self.timeout if timeout is None else timeout
+        timeout = self.timeout if wanted.timeout is None else wanted.timeout
         if not 0.0 < timeout < np.inf:
             raise InvalidInputError("timeout", timeout, "a finite number of seconds above 0")
-        if (nearest or largest_step is not None) and seeds is None:
+        if (wanted.nearest or wanted.max_joint_step is not None) and seeds is None:
             raise InvalidInputError("seed", None, "the configuration that an answer is to be near")
         if not self._compiled:
-            if nearest or largest_step is not None:
-                raise InvalidInputError("solver", "no bound on the distance from the seed", "levenberg_marquardt")
+            if wanted._replace(timeout=None) != Wanted():
+                raise InvalidInputError("solver", "nothing but poses, seeds and a timeout", "levenberg_marquardt")
             starts = None if seeds is None else check_seeds(self.robot, seeds, "seed", seeds.shape)
             return one_by_one(self._search, check_pose(poses), starts, chained, timeout, self.robot.rest)
-        wish = self._wish(timeout, nearest, ANY_STEP if largest_step is None else check_step(self.robot, largest_step))
         starts = np.empty((0, self.robot.dof)) if seeds is None else seeds
-        return search_on_threads(self._prepared()[1], wish, poses, starts, chained, threads)
+        return search_on_threads(self._prepared()[1], self._wish(timeout, wanted), poses, starts, chained, threads)
 
     def _checked_answers(
-        self,
-        poses: ArrayLike,
-        seeds: Array | None,
-        chained: bool,
-        timeout: float | None,
-        nearest: bool,
-        largest_step: ArrayLike | None,
-        threads: int = 1,
+        self, poses: Array, seeds: Array | None, chained: bool, wanted: Wanted, threads: int = 1
     ) -> Answers:
         """Answer poses (n, 4, 4) from seeds that are checked."""
-        answers = self._answers(check_poses(poses), seeds, chained, timeout, nearest, largest_step, threads)
+        answers = self._answers(check_poses(poses), seeds, chained, wanted, threads)
         assert answers is not None
         return answers
 
-    def _wish(self, timeout: float, nearest: bool = False, largest_step: Array = ANY_STEP) -> Wish:
+    def _wish(self, timeout: float, wanted: Wanted = Wanted()) -> Wish:
+        axes, remaining = self._prepared_task(wanted.task)
         position, orientation = self._tolerances()
+        step = ANY_STEP if wanted.max_joint_step is None else check_step(self.robot, wanted.max_joint_step)
         return Wish(
             float(position),
             float(orientation),
             float(self.null_space_weight),
             float(timeout),
             self.random_state & 0x7FFFFFFFFFFFFFFF,
-            bool(nearest),
-            largest_step,
+            bool(wanted.nearest),
+            step,
+            wanted.max_joint_step is None,
+            float(self.null_space_step),
+            bool(wanted.approximate),
+            axes,
+            max(float(position), remaining[0]) if remaining[1] > 0.0 else 0.0,
+            remaining[1],
         )
+
+    def _prepared_task(self, task: PoseTask | str | None) -> tuple[Axes, tuple[float, float]]:
+        """Return the directions of a task for compiled code, and the errors that it may leave [m, rad]."""
+        task = task if task is None or isinstance(task, str) else as_task(task)
+        if task not in self._axes:
+            if self._loss.code == RADIANS and task is not None and not as_task(task).is_full:
+                raise InvalidInputError("task", repr(task), 'the full pose: the loss "radians" knows no other')
+            known = default_task(self.robot) if task is None and self._loss.code != RADIANS else as_task(task)
+            self._axes = {**self._axes, task: (make_axes(known, self.robot), remaining_errors(known, self.robot))}
+        return self._axes[task]
 
     def _prepared(self) -> tuple[Knowledge, KeptKnowledge]:
         """Return what compiled code needs to know, and that in its hands, gathered at the first request."""
@@ -298,7 +337,7 @@ class InverseKinematics:
         return self._gathered
 
     def _forget_compiled(self) -> None:
-        self._gathered = None
+        self._gathered, self._axes = None, {}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_gathered": None}  # Copies and pickles cannot have what compiled code holds.

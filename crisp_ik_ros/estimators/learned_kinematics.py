@@ -26,6 +26,7 @@ from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, joint_ranges
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.requests import Wanted
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
@@ -481,17 +482,22 @@ class LearnedKinematics(InverseKinematics, RobotModel):
             for row, (support, coverage, spread) in zip(answers.rows, known.supports(answers.rows), strict=True):
                 near = coverage >= NEAR and spread <= FAR * known.amid
                 row[self.dof + SUPPORT], row[self.dof + SOURCE] = support, _source(support, near)
-            poses, _, _, timeout, _, largest_step, *_ = arguments
-            self._answer_nominally(answers.rows, poses, timeout, largest_step is not None)
+            poses, _, _, wanted, *_ = arguments
+            self._answer_nominally(answers.rows, poses, wanted)
         return answers
 
-    def _answer_nominally(self, rows: Array, poses: Array, timeout: float | None, bounded: bool) -> None:
+    def _answer_nominally(self, rows: Array, poses: Array, wanted: Wanted) -> None:
         """Replace answers of which the data says nothing by the URDF's, which is all that is known; poses (n, 4, 4)."""
         for row, pose in zip(rows, poses, strict=True):
             if row[self.dof + SOURCE] != NOMINAL or row[self.dof + STATUS] != SUCCESS:
                 continue
             # An answer within a bound on the joints' steps is not moved out of it.
-            found = None if bounded else self._nominal.solve(pose, row[: self.dof], timeout, nearest=True)
+            bounded = wanted.max_joint_step is not None and np.isfinite(wanted.max_joint_step).any()
+            found = (
+                None
+                if bounded
+                else self._nominal.solve(pose, row[: self.dof], wanted.timeout, task=wanted.task, nearest=True)
+            )
             if found is not None and found.success:
                 row[: self.dof + 2] = *found.configuration, found.position_error, found.orientation_error
             else:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 
 from crisp_ik_ros.errors import InvalidInputError
+from crisp_ik_ros.estimators.task import PoseTask
 from crisp_ik_ros.robots.limits import INSIDE, NOT_FINITE, first_outside
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array, check_pose
@@ -14,6 +17,16 @@ from crisp_ik_ros.transforms import Array, check_pose
 SEED_SLACK = 1e-6
 # A bound on the joints' steps that is none.
 ANY_STEP = np.zeros(0)
+
+
+class Wanted(NamedTuple):
+    """Options of a request, as ``InverseKinematics.solve`` takes them; timeout None: the estimator's."""
+
+    timeout: float | None = None
+    task: PoseTask | str | None = None
+    approximate: bool = False
+    max_joint_step: ArrayLike | None = None
+    nearest: bool = False
 
 
 def check_poses(poses: ArrayLike) -> Array:
@@ -54,17 +67,19 @@ def check_seeds(
     )
 
 
-def check_step(robot: RobotModel, largest_step: ArrayLike) -> Array:
-    """Largest step (J,) of each joint from one for all, or one for each.
+def check_step(robot: RobotModel, max_joint_step: ArrayLike) -> Array:
+    """Largest step (J,) of each joint from one for all, or one for each; (0,) where all are infinite.
 
     Raises
     ------
     InvalidInputError
-        When it is neither, or not a finite number above 0.
+        When it is neither, or not a number above 0.
     """
-    step = np.asarray(largest_step, dtype=float)
-    if step.shape not in ((), (robot.dof,)) or not (np.isfinite(step) & (step > 0.0)).all():
-        raise InvalidInputError(
-            "largest_step", largest_step, f"a finite number above 0, or one for each of {', '.join(robot.joint_names)}"
-        )
-    return np.array(np.broadcast_to(step, (robot.dof,)))
+    try:
+        step = np.asarray(max_joint_step, dtype=float)
+    except (TypeError, ValueError):
+        step = np.zeros(0)
+    if step.shape not in ((), (robot.dof,)) or not (step > 0.0).all():
+        expected = f"a number above 0, or one for each of {', '.join(robot.joint_names)}"
+        raise InvalidInputError("max_joint_step", max_joint_step, expected)
+    return ANY_STEP if np.isinf(step).all() else np.array(np.broadcast_to(step, (robot.dof,)))

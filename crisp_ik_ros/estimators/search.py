@@ -6,15 +6,29 @@ import numpy as np
 
 from crisp_ik_ros.compiled import allocating, assign, entry, inlined, innermost
 from crisp_ik_ros.estimators.clock import seconds
-from crisp_ik_ros.estimators.descent import ANYWHERE, BEST, NEAR, SEED, descend, judge, make_run, out_of_reach
+from crisp_ik_ros.estimators.decoding import believed_errors
+from crisp_ik_ros.estimators.descent import (
+    ANYWHERE,
+    BEST,
+    NEAR,
+    SEED,
+    TRACK,
+    descend,
+    judge,
+    make_run,
+    out_of_reach,
+    set_box,
+)
 from crisp_ik_ros.estimators.prediction import FULL_SUPPORT, LEAST_SUPPORT, expect, support_at
 from crisp_ik_ros.estimators.requests import SEED_SLACK
 from crisp_ik_ros.estimators.starts import draw, take_nearest
-from crisp_ik_ros.losses.loss import RADIANS
+from crisp_ik_ros.estimators.task import Task
+from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RADIANS, RESIDUAL
 from crisp_ik_ros.regression.kernels import add_squares, write_features
-from crisp_ik_ros.robots.limits import INSIDE, distance_between, first_outside
+from crisp_ik_ros.robots.limits import INSIDE, confine, distance_between, farthest_joint, first_outside
 from crisp_ik_ros.solvers.result import (
     BLENDED,
+    CONTINUATION_LOST,
     ITERATIONS,
     LEARNED,
     NO_SOLUTION,
@@ -28,7 +42,7 @@ from crisp_ik_ros.solvers.result import (
     SUPPORT,
     TIMED_OUT,
 )
-from crisp_ik_ros.transforms import SOUND, first_fault
+from crisp_ik_ros.transforms import SOUND, compiled_nearest_rotation, first_fault
 
 # Fewer starts than this within the timeout, and the answer is "timed out" rather than "no solution".
 STARTS_FOR_A_VERDICT = 8
@@ -41,6 +55,17 @@ STARTS_WITHIN_STEP = 8
 # Support of an answer's configuration from which its correction stands as the pose calls for it; it goes over to the
 # model's answer below, and is that at the least support.
 KNOWN_CONFIGURATION = 0.15
+# Starts that look for a solution that leaves no error, where one that the arm cannot avoid was found.
+STARTS_FOR_AN_EXACT_ONE = 10
+# Starts that look for the nearest configuration where no joint angles reach so far.
+STARTS_BEYOND_REACH = 8
+# A target is near a pose within this share of the arm's reach and this angle [rad]. Then an answer is of the seed's
+# branch or none: one farther than a small step [rad or m], and farther than so many times what the tool's motion takes
+# at least, must be reached from the seed in steps that are small.
+NEAR_DISTANCE, NEAR_ANGLE = 0.15, 0.5
+SMALL_STEP, LARGEST_AMPLIFICATION = 0.25, 1.5
+# Stages of a search: on the seed's branch, and then on any.
+FROM_START, FROM_SEED, CLOSE_TO_SEED, IN_PARTS, ANY_BRANCH = 0, 1, 2, 3, 4
 # Pull towards the seed among the solutions, where the nearest is wanted and the estimator has no weight of its own.
 SEED_WEIGHT = 0.03
 
@@ -60,25 +85,40 @@ def search(kept, wish, poses, seeds, chained, answers):
         return False
     run = make_run(task, knowledge.learned.configurations.shape[0], knowledge.table.configurations.shape[0])
     clock, last, seeded = np.zeros(2, np.int64), task.rest.copy(), seeds.shape[0] > 0
+    # Along a path the joints go on as they have moved, their drift aside: so they get straight through a singularity.
+    start = task.rest.copy()
     for row in range(poses.shape[0]):
         deadline = seconds(clock) + wish.timeout
         if seeded and (row == 0 or not chained):
             assign(last, seeds[row])
-        _answer(knowledge, wish, run, poses[row], last, seeded, deadline, clock, answers[row])
+            assign(start, last)
+        # Behind a pose that was not reached the path goes on, and the branch with it.
+        failed = chained and row > 0 and seeded and answers[row - 1, joints + STATUS] != SUCCESS
+        goes_on = failed and _are_near(task, poses[row - 1], poses[row])
+        _answer(knowledge, wish, run, poses[row], last, start, seeded, goes_on, deadline, clock, answers[row])
         if chained and answers[row, joints + STATUS] == SUCCESS:
+            for j in range(joints):
+                moved = run.best[j] - last[j] - run.drift[j] if seeded else np.inf
+                start[j] = run.best[j] + moved if abs(moved) <= SMALL_STEP else run.best[j]
+            confine(start, task.lower, task.upper, task.continuous)
             assign(last, run.best)
             seeded = True
         elif chained:
-            assign(answers[row], last)
+            if wish.approximate:
+                assign(last, run.best)
+            else:
+                assign(answers[row], last)
+            assign(start, last)
     return True
 
 
 @inlined
-def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, answer):
-    """Answer one pose: the configuration is left in ``run.best`` too."""
+def _answer(knowledge, wish, run, pose, seed, start, seeded, goes_on, deadline, clock, answer):
+    """Answer one pose, from ``start`` near the seed: the configuration is left in ``run.best`` too."""
     task, learned, joints = knowledge.task, knowledge.learned, knowledge.task.lower.shape[0]
     for i in range(4):
         assign(run.pose[i], pose[i])
+        assign(run.goal[i], pose[i])
     run.counts[0], support, source = 0, 0.0, NOMINAL
     most_support, of_pose, of_answer = 1.0, 0.0, 0.0
     while True:
@@ -89,10 +129,11 @@ def _answer(knowledge, wish, run, pose, seed, seeded, deadline, clock, answer):
         status = NO_SOLUTION
         if not expectation.known:
             break
-        if out_of_reach(task, wish, run):
+        task = _aim(knowledge.task, wish, run)
+        if not wish.approximate and out_of_reach(task, wish, run):
             _return(task, wish, run, seed)
         else:
-            status = _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock)
+            status = _look(knowledge, task, wish, run, expectation, seed, start, seeded, goes_on, deadline, clock)
         support, source = support_at(task, learned.scatter, expectation, run.posture, run.best), expectation.source
         if source == NOMINAL or (status != SUCCESS and seconds(clock) >= deadline):
             break
@@ -125,32 +166,109 @@ def _return(task, wish, run, configuration):
     judge(task, wish, run)
 
 
+@inlined
+def _aim(task, wish, run):
+    """Task whose residual has an axis of the target in each row, with ``run.goal``, where some of them are free."""
+    code = task.code
+    if wish.axes.bands.shape[0] > 0 and code == FORWARD_KINEMATICS:
+        # The mean of rotations is none; the chordal distance to it is least at its nearest rotation.
+        compiled_nearest_rotation(run.target[3:12], run.work.square, run.work.vectors, run.work.inverse)
+        for i in range(3):
+            run.goal[i, 3] = run.target[i] / task.weights[0] if task.weights[0] > 0.0 else run.pose[i, 3]
+            for k in range(3):
+                run.goal[i, k] = run.work.inverse[i, k] if task.weights[1] > 0.0 else run.pose[i, k]
+        for d in range(run.target.shape[0]):
+            run.target[d] = 0.0
+        code = RESIDUAL
+    return Task(
+        code, task.dimension, task.chain, task.weights, task.lower, task.upper, task.continuous, task.rest,
+        task.anchor, task.reach,
+    )  # fmt: skip
+
+
+@inlined
+def _are_near(task, first, second):
+    """Whether two poses (4, 4) are near each other."""
+    distance, trace = 0.0, 0.0
+    for i in range(3):
+        distance += (first[i, 3] - second[i, 3]) ** 2
+        for k in range(3):
+            trace += first[i, k] * second[i, k]
+    cosine = min(max(0.5 * (trace - 1.0), -1.0), 1.0)
+    return np.sqrt(distance) <= NEAR_DISTANCE * task.reach and np.arccos(cosine) <= NEAR_ANGLE
+
+
 @innermost
-def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
-    """Search, and return the status."""
-    task, certifies = knowledge.task, knowledge.task.code != RADIANS
+def _look(knowledge, task, wish, run, expectation, seed, start, seeded, goes_on, deadline, clock):
+    """Search, and return the status.
+
+    First along the seed's branch: from ``start``, from the seed, within a small step of it, and by tracking the branch
+    in small parts. Then from all other starts; there is one call of the descent for all, to be compiled once.
+    """
+    certifies = task.code != RADIANS
     # Without tolerances to tell by, nothing may be abandoned.
     run.figures[3] = np.inf
     if certifies:
-        position, orientation = task.weights[0] * wish.position_tolerance, task.weights[1] * wish.orientation_tolerance
+        position = task.weights[0] * max(wish.position_tolerance, wish.remaining_position)
+        orientation = task.weights[1] * max(wish.orientation_tolerance, wish.remaining_orientation)
+        orientation *= wish.axes.scales[1]
         run.figures[3] = 0.5 * (position * position + orientation * orientation)
     posture, weight = run.posture, expectation.prior_weight
     if wish.nearest and certifies:
         posture, weight = seed, weight if weight > 0.0 else SEED_WEIGHT
     bounded = wish.largest_step.shape[0] > 0
-    # Where the step is bounded the first round stays within it; a second one only tells why there is no answer.
+    keeps, near, lost = wish.keeps_branch and seeded and certifies and not bounded, False, False
+    stage = FROM_START if certifies and seeded and not wish.nearest else ANY_BRANCH
+    # Where the step is bounded the first round stays within it; a second one only tells why there is no answer. So does
+    # the search on other branches when the seed's own does not reach a pose near it.
     within, fresh, found, least, number = bounded, True, False, np.inf, 0 if seeded else 1
     while True:
-        if fresh:
-            _set_box(task, wish, run.state, seed, within)
-            fresh = False
-        if within and number > 0:
-            kind = NEAR
-            draw(wish.random_state, number, run.state.lower, run.state.upper, run.initial)
+        if stage != ANY_BRANCH:
+            kind = TRACK if stage == IN_PARTS else SEED
+            assign(run.initial, start if stage == FROM_START else seed)
+            set_box(task, run.state, seed, SMALL_STEP if stage == CLOSE_TO_SEED else np.inf)
         else:
-            kind = _begin(knowledge, wish, run, seed, expectation.support >= LEAST_SUPPORT, number)
-        number += 1
-        reached = descend(task, wish, run, posture, weight, NEAR if within else kind)
+            if fresh:
+                set_box(task, run.state, seed, np.inf)
+                fresh = False
+            if within and number > 0:
+                kind = NEAR
+                draw(wish.random_state, number, run.state.lower, run.state.upper, run.initial)
+            else:
+                kind = _begin(knowledge, wish, run, seed, expectation.support >= LEAST_SUPPORT, number)
+            kind = NEAR if within or (kind == SEED and wish.nearest) else kind
+            number += 1
+        if bounded and (within or stage != ANY_BRANCH):
+            for j in range(seed.shape[0]):
+                run.state.lower[j] = max(run.state.lower[j], seed[j] - wish.largest_step[j])
+                run.state.upper[j] = min(run.state.upper[j], seed[j] + wish.largest_step[j])
+        reached = descend(task, wish, run, posture, 0.0 if stage == CLOSE_TO_SEED else weight, kind)
+        if stage != ANY_BRANCH:
+            moved = farthest_joint(run.trial, seed, task.continuous) if reached else np.inf
+            if reached and (not keeps or moved <= SMALL_STEP or stage >= CLOSE_TO_SEED):
+                return SUCCESS
+            if stage == FROM_START and farthest_joint(start, seed, task.continuous) > 0.0:
+                stage = FROM_SEED
+                continue
+            if stage <= FROM_SEED and keeps:
+                near = _is_near(task, wish, run, seed)
+                least_motion = run.errors[1] + 2.0 * run.errors[0] / max(task.reach, 1e-9)
+                # Behind poses that were not reached the joints still stand at the seed, and may not catch up at once.
+                if reached and not goes_on and (not near or moved <= LARGEST_AMPLIFICATION * least_motion):
+                    return SUCCESS
+                if near or goes_on:
+                    stage = CLOSE_TO_SEED
+                    continue
+            elif stage == CLOSE_TO_SEED and near and not goes_on:
+                stage = IN_PARTS
+                continue
+            elif keeps:
+                if wish.approximate:
+                    _return(task, wish, run, run.trial)
+                    return NO_SOLUTION
+                lost = True
+            stage, number = ANY_BRANCH, 1
+            continue
         if not certifies:
             # There are no tolerances to tell by: the minimum is the answer, if no bound of the step holds it up.
             if not within or _is_free(task, run.state):
@@ -159,15 +277,22 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
             return STEP_TOO_LARGE
         if reached:
             found = True
-            away = distance_between(run.trial, seed, task.continuous) if wish.nearest else 0.0
+            # Of solutions within the tolerances the nearest is wanted, or the first; of others that with the least error.
+            exact = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
+            away = distance_between(run.trial, seed, task.continuous) if wish.nearest else max(exact - 1.0, 0.0)
             if away < least:
                 least = away
                 assign(run.chosen, run.trial)
         if kind == BEST:
             break
         late = seconds(clock) >= deadline
-        compares = wish.nearest and within == bounded
+        compares = within == bounded and (wish.nearest or (least > 0.0 and number < STARTS_FOR_AN_EXACT_ONE))
         if found and (late or not compares or number >= (STARTS_WITHIN_STEP if within else STARTS_TO_COMPARE)):
+            break
+        if wish.approximate and (
+            (within and number >= STARTS_WITHIN_STEP)
+            or (number > STARTS_BEYOND_REACH and out_of_reach(task, wish, run))
+        ):
             break
         if within and (late or number >= STARTS_WITHIN_STEP):
             within, fresh, number = False, True, 0
@@ -176,28 +301,28 @@ def _look(knowledge, wish, run, expectation, seed, seeded, deadline, clock):
         elif late:
             # Last, the nearest that was found, as near as it gets.
             number = -1
-    if found and within == bounded:
-        if wish.nearest:
+    if found and within == bounded and not lost:
+        if wish.nearest or least > 0.0:
             _return(task, wish, run, run.chosen)
-        return SUCCESS
-    if bounded:
+        if wish.nearest:
+            moved = farthest_joint(run.best, seed, task.continuous)
+            if keeps and moved > SMALL_STEP and _is_near(task, wish, run, seed):
+                lost = moved > LARGEST_AMPLIFICATION * (run.errors[1] + 2.0 * run.errors[0] / max(task.reach, 1e-9))
+        if not lost:
+            return SUCCESS
+    if (bounded and not wish.approximate) or (found and lost):
         # No answer: the seed stays, with its errors.
         _return(task, wish, run, seed)
         if found:
-            return STEP_TOO_LARGE
+            return STEP_TOO_LARGE if bounded else CONTINUATION_LOST
     return NO_SOLUTION if run.counts[1] >= STARTS_FOR_A_VERDICT else TIMED_OUT
 
 
-@inlined
-def _set_box(task, wish, state, seed, within):
-    """Set the solver's box to the joint limits, or to what is also within the largest step."""
-    for j in range(task.lower.shape[0]):
-        # A continuous joint turns freely while solving; its angle is wrapped afterwards.
-        state.lower[j] = -np.inf if task.continuous[j] else task.lower[j]
-        state.upper[j] = np.inf if task.continuous[j] else task.upper[j]
-        if within:
-            state.lower[j] = max(state.lower[j], seed[j] - wish.largest_step[j])
-            state.upper[j] = min(state.upper[j], seed[j] + wish.largest_step[j])
+@innermost
+def _is_near(task, wish, run, seed):
+    """Whether the tool at the seed is near the pose; ``run.errors`` are its distance and angle."""
+    believed_errors(task, wish.axes, run.goal, run.target, seed, run.work, run.errors)
+    return run.errors[0] <= NEAR_DISTANCE * task.reach and run.errors[1] <= NEAR_ANGLE
 
 
 @inlined

@@ -36,6 +36,18 @@ def distance_between(first, second, continuous):
     return np.sqrt(total)
 
 
+@inlined
+def farthest_joint(first, second, continuous):
+    """Longest motion of a joint from one configuration (J,) to another, of continuous ones the shorter way."""
+    longest = 0.0
+    for j in range(first.shape[0]):
+        difference = first[j] - second[j]
+        if continuous[j]:
+            difference = wrapped_angle(difference)
+        longest = max(longest, abs(difference))
+    return longest
+
+
 @innermost
 def wrap_all(configurations, continuous):
     """Do it for configurations (n, J), in place."""

@@ -19,7 +19,7 @@ from crisp_ik_ros.transforms import Array
 EVALUATE, CONVERGED, EXHAUSTED, ABANDONED = 0, 1, 2, 3
 
 # Positions in State.scalars.
-_COST, _DAMPING, _GROWTH, EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
+COST, _DAMPING, _GROWTH, EVALUATIONS, _SMALLEST_STEP = 0, 1, 2, 3, 4
 _HOPELESS, _REFERENCE = 5, 6
 AT_BEST = 7
 
@@ -84,7 +84,7 @@ def start(state, initial, prior, smallest_step, hopeless):
         state.y[j] = min(max(initial[j], state.lower[j]), state.upper[j])
         state.best[j] = state.y[j]
         state.prior[j] = prior[j]
-    state.scalars[_COST] = np.inf
+    state.scalars[COST] = np.inf
     state.scalars[_DAMPING] = 1e-3
     state.scalars[_GROWTH] = 2.0
     state.scalars[EVALUATIONS] = 0.0
@@ -110,13 +110,13 @@ def advance(state, residual, jacobian, prior_weight, limit):
         cost += weight * (y[j] - prior[j]) ** 2
     cost *= 0.5
     scalars[EVALUATIONS] += 1.0
-    scalars[AT_BEST] = 1.0 if cost < scalars[_COST] else 0.0
-    if cost < scalars[_COST]:
+    scalars[AT_BEST] = 1.0 if cost < scalars[COST] else 0.0
+    if cost < scalars[COST]:
         # Nielsen's update: damping falls after a good step, and rises ever faster after bad ones.
-        if scalars[_COST] < np.inf:
+        if scalars[COST] < np.inf:
             scalars[_DAMPING] = max(scalars[_DAMPING] * 0.1, 1e-9)
         scalars[_GROWTH] = 2.0
-        scalars[_COST] = cost
+        scalars[COST] = cost
         for j in range(joints):
             best[j] = y[j]
             gradient[j] = weight * (y[j] - prior[j])
@@ -134,14 +134,14 @@ def advance(state, residual, jacobian, prior_weight, limit):
         scalars[_GROWTH] *= 2.0
         if not scalars[_DAMPING] < 1e12:
             return CONVERGED
-    if scalars[_COST] <= COST_FLOOR:
+    if scalars[COST] <= COST_FLOOR:
         return CONVERGED
     if scalars[EVALUATIONS] >= limit:
         return EXHAUSTED
-    if scalars[_COST] > scalars[_HOPELESS] and scalars[EVALUATIONS] % STALL_EVALUATIONS == 0.0:
-        if scalars[_COST] > STALL_SHARE * scalars[_REFERENCE]:
+    if scalars[COST] > scalars[_HOPELESS] and scalars[EVALUATIONS] % STALL_EVALUATIONS == 0.0:
+        if scalars[COST] > STALL_SHARE * scalars[_REFERENCE]:
             return ABANDONED
-        scalars[_REFERENCE] = scalars[_COST]
+        scalars[_REFERENCE] = scalars[COST]
     longest = _projected_step(state)
     if longest < scalars[_SMALLEST_STEP]:
         return CONVERGED
@@ -159,7 +159,7 @@ def _projected_step(state):
     largest = 0.0
     for j in range(joints):
         largest = max(largest, normal[j, j])
-    damping = scalars[_DAMPING] * 2.0 * scalars[_COST] + 1e-10 * largest + 1e-300
+    damping = scalars[_DAMPING] * 2.0 * scalars[COST] + 1e-10 * largest + 1e-300
     for j in range(joints):
         step[j] = -gradient[j]
         for k in range(j + 1):
@@ -203,6 +203,13 @@ def _projected_step(state):
     return longest
 
 
+@innermost
+def undamped_step(state):
+    """Longest step of a coordinate [rad] that Gauss and Newton would still take from ``state.best``."""
+    state.scalars[_DAMPING] = 0.0
+    return _projected_step(state)
+
+
 def levenberg_marquardt(
     residual_and_jacobian: Callable[[Array], tuple[Array, Array]],
     initial: Array,
@@ -231,5 +238,5 @@ def levenberg_marquardt(
         residual, jacobian = residual_and_jacobian(state.y.copy())
         code = advance(state, np.ascontiguousarray(residual), np.ascontiguousarray(jacobian), 0.0, limit)
     return SolverResult(
-        state.best.copy(), float(state.scalars[_COST]), int(state.scalars[EVALUATIONS]), code == CONVERGED
+        state.best.copy(), float(state.scalars[COST]), int(state.scalars[EVALUATIONS]), code == CONVERGED
     )

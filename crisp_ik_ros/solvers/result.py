@@ -18,12 +18,13 @@ class Status(str, Enum):
     NO_SOLUTION = "no solution"
     TIMED_OUT = "timed out"
     STEP_TOO_LARGE = "step too large"
+    CONTINUATION_LOST = "continuation lost"
 
 
 # By their codes in compiled code.
 STATUSES = tuple(Status)
 SOURCES = ("learned", "blended", "nominal", "corrected")
-SUCCESS, NO_SOLUTION, TIMED_OUT, STEP_TOO_LARGE = range(4)
+SUCCESS, NO_SOLUTION, TIMED_OUT, STEP_TOO_LARGE, CONTINUATION_LOST = range(5)
 LEARNED, BLENDED, NOMINAL, CORRECTED = range(4)
 # Columns of ``Answers.rows`` behind the configuration.
 POSITION_ERROR, ORIENTATION_ERROR, SUPPORT, STATUS, SOURCE, ITERATIONS = range(6)
