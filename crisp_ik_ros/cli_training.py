@@ -153,8 +153,8 @@ def train(
     payload_center: Annotated[
         tuple[float, float, float] | None,
         option(
-            help="Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m]; default: "
-            "its origin.",
+            help="Center of mass of what the tip carries where the data has payloads, in the tip's frame [m]; default: "
+            "found where the data tells it, otherwise its origin.",
             panel=LEARNED, metavar="X Y Z",
         ),
     ] = None,

@@ -115,7 +115,7 @@ def _crisp(estimator: CRiSP, dataset: Dataset, data: Path) -> tuple[dict[str, An
 def _learned(model: LearnedKinematics, dataset: Dataset, refit: Refit) -> tuple[dict[str, Any], Array, Residuals]:
     data = read_measurements(model.robot, dataset, Priors() if model.priors is None else model.priors)
     full, q = data.kinds == POSE, data.configurations
-    nominal, learned = model.robot.forward_kinematics(q), model.poses_with_payload(q, data.payloads)
+    nominal, learned = model.robot.forward_kinematics(q), model.poses_with_payload(q, model.payloads_of(dataset))
     unknown = model.frame == "unknown" or refit.frame, model.tool == "unknown" or refit.tool
     frame, tool = model.mountings(dataset)
     if refit:

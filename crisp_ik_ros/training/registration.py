@@ -84,7 +84,7 @@ def register_model(
 def _errors(label: str, model: LearnedKinematics, dataset: Dataset) -> dict[str, Any]:
     """Errors on the rows, and the bound there."""
     data = read_measurements(model.robot, dataset, Priors())
-    poses = model.poses_with_payload(data.configurations, data.payloads)
+    poses = model.poses_with_payload(data.configurations, model.payloads_of(dataset))
     position, orientation = residuals(data, poses, model.frame_, model.tool_)
     shown = {f"{label} [mm]": figures(np.linalg.norm(position, axis=1))}
     full = data.kinds == POSE
