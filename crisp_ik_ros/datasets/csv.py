@@ -57,14 +57,15 @@ def read_csv(
     """Read samples from a table with a header line.
 
     Columns, in any order: one for each joint, named after it [rad or m]; x, y, z [m] of the measured tool in the base
-    frame; qx, qy, qz, qw, of unit length; group; position_noise [m] and orientation_noise [rad], standard deviations
-    of the measurement; payload [kg], "unknown" or empty where the mass is not known; temperature [degrees C], session (one mounting of the measuring device and tool),
-    marker (the target on the tool that was measured) and approach_JOINT, the direction from which the joint came to
-    rest (1 upward, -1 downward, 0 or empty where not known). Where there is a column session or marker, every row has
-    one. A table has the position, or position and quaternion, or the group, or all of these. Cells that
-    do not apply to a sample are empty: with a position and no quaternion only the position was measured; with a group
-    alone the tool was at the same point in all such samples of the group. Lines that begin with # are comments, but for
-    ``# distance, GROUP, GROUP, length[, deviation]``: how far the points of two groups are from each other [m].
+    frame; qx, qy, qz, qw, of unit length; group; position_noise [m] and orientation_noise [rad], standard deviations of
+    the measurement; payload [kg], "unknown" or empty where the mass is not known; temperature [degrees C], session (one
+    mounting of the measuring device and tool), marker (the target on the tool that was measured) and approach_JOINT,
+    the direction from which the joint came to rest (1 upward, -1 downward, 0 or empty where not known). Where there is
+    a column session or marker, every row has one. A table has the position, or position and quaternion, or the group,
+    or all of these. Cells that do not apply to a sample are empty: with a position and no quaternion only the position
+    was measured; with a group alone the tool was at the same point in all such samples of the group. Lines that begin
+    with # are comments, but for ``# distance, GROUP, GROUP, length[, deviation]``: how far the points of two groups are
+    from each other [m].
 
     Parameters
     ----------
@@ -331,8 +332,8 @@ class _Table:
         if UNKNOWN not in cells or cells - {UNKNOWN, ""}:
             return ()
         return (
-            f"{self._path}: column {PAYLOAD_COLUMN} says {UNKNOWN!r} and states no mass: the load is taken for a part of "
-            "the arm; state the mass of some rows, 0 where nothing was carried",
+            f"{self._path}: column {PAYLOAD_COLUMN} says {UNKNOWN!r} and states no mass: the load is taken for a part "
+            "of the arm; state the mass of some rows, 0 where nothing was carried",
         )
 
     def block(self, names: Sequence[str]) -> tuple[Array, NDArray[np.bool_]]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_archive import identity
 from crisp_ik_ros.estimators.model_file import load_model
-from crisp_ik_ros.training.findings import arm, kernel_term
+from crisp_ik_ros.training.findings import arm, kernel_term, loads
 
 # Units of a joint's limits.
 UNITS = {"prismatic": "m"}
