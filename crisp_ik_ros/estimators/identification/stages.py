@@ -190,7 +190,7 @@ def _with_unknown_loads(fit: Fit, data: Measurements, priors: Priors) -> Fit:
     if data.load_of is None or data.payloads is None:
         return fit
     known = data.payloads[data.load_of < 0]
-    if not (known > 0.0).any() and not (fit.layout.bodies.masses > 0.0).any():
+    if not (known > 0.0).any() and not fit.layout.robot.masses.any():
         return fit
     wider = _with_parameters(fit, replace(fit.layout, unknown_loads=data.load_names), "unknown_loads", priors.payload)
     return identify(wider, data, priors, ITERATIONS)
