@@ -16,6 +16,7 @@ from crisp_ik_ros.cli_options import (
     JointBias,
     Json,
     LinkBias,
+    PoseFiles,
     Robot,
     TipLink,
     Triple,
@@ -132,6 +133,7 @@ def inspect(
     robot: Robot = "panda",
     base_link: BaseLink = "",
     tip_link: TipLink = "",
+    pose_files: PoseFiles = None,
 ) -> None:
     """Say what is in measured data, and what is wrong with it.
 
@@ -144,7 +146,9 @@ def inspect(
 
     with progress_bars(as_json) as bar:
         bar("inspecting")
-        summary = commands.inspect_data(data, commands.SimulatedRobot(robot, base_link, tip_link), picture)
+        summary = commands.inspect_data(
+            data, commands.SimulatedRobot(robot, base_link, tip_link), picture, pose_files and pose_files.value
+        )
     show(summary, as_json)
 
 

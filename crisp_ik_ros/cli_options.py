@@ -23,6 +23,14 @@ class LossName(str, Enum):
     radians = "radians"
 
 
+class PoseFilesName(str, Enum):
+    """Uses of files of poses beside files of joints, by name."""
+
+    auto = "auto"
+    leave_out = "leave_out"
+    measured = "measured"
+
+
 class LevelName(str, Enum):
     """Levels of messages of the nodes, by name."""
 
@@ -72,5 +80,13 @@ PointDistance = Annotated[
     float | None,
     option(
         "--distance", help="Folder of points: distance between hole_0 and hole_1 of each location [m].", metavar="M"
+    ),
+]
+PoseFiles = Annotated[
+    PoseFilesName | None,
+    option(
+        help="Folder of points: use of files of poses beside files of joints. measured: full poses; leave_out: none; "
+        "auto, the default: measured unless the tool pivots about one point.",
+        metavar="USE",
     ),
 ]

@@ -18,6 +18,7 @@ from crisp_ik_ros.cli_options import (
     LossName,
     Model,
     PointDistance,
+    PoseFiles,
     Robot,
     TipLink,
     complete_data,
@@ -153,8 +154,8 @@ def train(
     payload_center: Annotated[
         tuple[float, float, float] | None,
         option(
-            help="Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m]; default: "
-            "its origin.",
+            help="Center of mass of what the tip carries where the data has payloads, in the tip's frame [m]; default: "
+            "found where the data tells it, otherwise its origin.",
             panel=LEARNED, metavar="X Y Z",
         ),
     ] = None,
@@ -166,6 +167,7 @@ def train(
         ),
     ] = None,
     distance: PointDistance = None,
+    pose_files: PoseFiles = None,
     report: Annotated[
         Path | None,
         option(help="Page with pictures (.html).", panel=WRITTEN, metavar="FILE", complete=files(".html")),
@@ -269,6 +271,7 @@ def train(
             count,
             bar,
             memory_map,
+            pose_files and pose_files.value,
         )
     show(summary, as_json)
 
@@ -303,6 +306,7 @@ def evaluate(
         ),
     ] = None,
     distance: PointDistance = None,
+    pose_files: PoseFiles = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Compare a model with the plain URDF, on samples.
@@ -317,8 +321,9 @@ def evaluate(
     with progress_bars(as_json) as bar:
         bar("evaluating")
         summary = commands.evaluate_model(
-            model, data, distance, frame is SetUpName.unknown, tool is SetUpName.unknown, residuals, payload
-        )
+            model, data, distance, frame is SetUpName.unknown, tool is SetUpName.unknown, residuals, payload,
+            pose_files and pose_files.value,
+        )  # fmt: skip
     show(summary, as_json)
 
 
@@ -348,6 +353,7 @@ def register(
             "model's own.", panel=MEASURED, metavar="KG",
         ),
     ] = None,
+    pose_files: PoseFiles = None,
     in_place: Annotated[bool, option("--in-place", help="Replace MODEL.", panel=WRITTEN, metavar="")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
@@ -361,6 +367,7 @@ def register(
     from crisp_ik_ros.terminal import show
 
     summary = commands.register(
-        model, rows, output, frame and frame.value, tool and tool.value, in_place, payload
+        model, rows, output, frame and frame.value, tool and tool.value, in_place, payload,
+        pose_files and pose_files.value,
     )  # fmt: skip
     show(summary, as_json)

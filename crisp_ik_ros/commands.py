@@ -122,18 +122,21 @@ def train_model(
     count: int,
     bar: Callable[[str], Progress],
     memory_map: bool = False,
+    pose_files: str | None = None,
 ) -> dict[str, Any]:
     """Train on a data file, or on samples of the demo region, and save the model."""
     if data is not None and (robot.joint_bias_deg or robot.link_bias_mm):
         raise InvalidInputError("--joint-bias-deg, --link-bias-mm", "set together with --data", "one or the other")
     if data is None and distance is not None:
         raise InvalidInputError("--distance", f"{distance} m without --data", "a folder of points as --data")
+    if data is None and pose_files is not None:
+        raise InvalidInputError("--pose-files", f"{pose_files!r} without --data", "a folder of points as --data")
     model = robot.model()
 
     def gather() -> Dataset:
         if data is None:
             return robot.sample(make_region("demo", robot=robot), count, request.seed, bar("sampling"))
-        return load_samples(data, model, distance, memory_map)
+        return load_samples(data, model, distance, memory_map, pose_files=pose_files)
 
     source = {"data": data.name} if data is not None else {"seed": request.seed, "simulated": asdict(robot)}
     request = replace(request, urdf=find_urdf(robot.robot))
@@ -150,15 +153,16 @@ def evaluate_model(
     tool: bool = False,
     residuals: Path | None = None,
     payload: float | None = None,
+    pose_files: str | None = None,
 ) -> dict[str, Any]:
     """Errors of a model and of its plain URDF on samples, and how often and fast unseeded requests are solved.
 
     ``frame`` and ``tool`` are fitted to the samples first where they are true; ``residuals`` is a table to write;
-    ``payload`` [kg] is what the tip carried where the samples do not say it.
+    ``payload`` [kg] is what the tip carried where the samples do not say it; ``pose_files`` as for ``load_samples``.
     """
     estimator = carrying(load_model(model), payload)
     assert isinstance(estimator, (CRiSP, LearnedKinematics))
-    return evaluate(estimator, data, distance, Refit(frame, tool), residuals)
+    return evaluate(estimator, data, distance, Refit(frame, tool), residuals, pose_files)
 
 
 def register(
@@ -169,9 +173,10 @@ def register(
     tool: str | None,
     in_place: bool,
     payload: float | None,
+    pose_files: str | None = None,
 ) -> dict[str, Any]:
     """Find measuring frame and tool of a model anew from a few rows, and write the model."""
-    return register_model(model, rows, output, frame, tool, in_place, payload)
+    return register_model(model, rows, output, frame, tool, in_place, payload, pose_files)
 
 
 def describe_model(model: Path) -> dict[str, Any]:
@@ -181,10 +186,12 @@ def describe_model(model: Path) -> dict[str, Any]:
     return describe(model)
 
 
-def inspect_data(data: Path, robot: SimulatedRobot, picture: Path | None) -> dict[str, Any]:
+def inspect_data(
+    data: Path, robot: SimulatedRobot, picture: Path | None, pose_files: str | None = None
+) -> dict[str, Any]:
     """What is in a data file, how well a robot's URDF fits it, and what is wrong with it; with a picture if wanted."""
     model = robot.model()
-    dataset = load_samples(data, model, limits="note")
+    dataset = load_samples(data, model, limits="note", pose_files=pose_files)
     inspection = inspect_dataset(dataset, model)
     result = {
         "file": str(data),

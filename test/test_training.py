@@ -29,7 +29,7 @@ from crisp_ik_ros.training.findings import held_out, kind_of, regions, verdict
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import report, write_report
 from crisp_ik_ros.training.request import TrainingRequest
-from crisp_ik_ros.training.samples import load_samples
+from crisp_ik_ros.training.samples import counts, load_samples
 from crisp_ik_ros.training.train import train
 
 pytest.importorskip("pybullet_data")
@@ -255,6 +255,41 @@ def test_points_are_trained_on_and_evaluated_by_their_scatter(run, points, true,
         off = [np.linalg.norm(tips[other.groups == k] - tips[other.groups == k].mean(axis=0), axis=1) for k in (0, 1)]
         assert summary[f"{label} [mm]"]["mean"] == pytest.approx(1e3 * np.concatenate(off).mean())
     assert summary["learned [mm]"]["mean"] < summary["nominal [mm]"]["mean"]
+
+
+def test_the_commands_say_what_pose_files_are(run, true, tmp_path):
+    """Three poses beside joints are too few to tell: the option does, and the error names it."""
+    folder = tmp_path / "points"
+    folder.mkdir()
+    q = true.random_configurations(3, np.random.default_rng(3))
+    rows = true.forward_kinematics(q).reshape(-1, 16)
+    for k in range(4):
+        np.savetxt(folder / f"hole_{k}.csv", q, delimiter=",")
+    np.savetxt(folder / "hole_0_pose.csv", rows, delimiter=",")
+    refused = run("inspect", folder, "--json")
+    assert "--pose-files" in str(refused.exception) and "too few" in str(refused.exception)
+    for use, expected in (("leave_out", "12 at 4 points"), ("measured", "3 with poses, 9 at 3 points")):
+        data = load_samples(folder, true, pose_files=use)
+        assert counts(data) == expected
+        assert run("inspect", folder, "--pose-files", use, "--json").exit_code == 0
+    single = tmp_path / "one.csv"
+    data.save(single)
+    for command in (
+        ("inspect", single),
+        ("train", tmp_path / "m.npz", "--data", single),
+        ("train", tmp_path / "m.npz"),
+    ):
+        result = run(*command, "--pose-files", "measured")
+        assert isinstance(result.exception, InvalidInputError) and "folder of points" in str(result.exception)
+    result = run("train", tmp_path / "m.npz", "--data", folder, "--pose-files", "measured", "--force", "--json")
+    assert result.exit_code == 0, result.output
+    assert "3 with poses" in json.loads(result.stdout)["kinds"]
+    for command in (
+        ("evaluate", tmp_path / "m.npz", folder),
+        ("register", tmp_path / "m.npz", folder, tmp_path / "r.npz"),
+    ):
+        assert "too few" in str(run(*command).exception)
+    assert run("evaluate", tmp_path / "m.npz", folder, "--pose-files", "measured").exit_code == 0
 
 
 def test_warnings_come_first_and_notes_last(capsys):

@@ -31,6 +31,8 @@ POSE_COLUMNS = POSITION_COLUMNS + QUATERNION_COLUMNS
 NOISE_COLUMNS = ("position_noise", "orientation_noise")
 GROUP_COLUMN = "group"
 PAYLOAD_COLUMN, SESSION_COLUMN, MARKER_COLUMN, TEMPERATURE_COLUMN = "payload", "session", "marker", "temperature"
+# A load whose mass is not known, in the column of payloads.
+UNKNOWN = "unknown"
 KNOWN_COLUMNS = (
     *POSE_COLUMNS, GROUP_COLUMN, *NOISE_COLUMNS, PAYLOAD_COLUMN, SESSION_COLUMN, MARKER_COLUMN, TEMPERATURE_COLUMN
 )  # fmt: skip
@@ -55,14 +57,15 @@ def read_csv(
     """Read samples from a table with a header line.
 
     Columns, in any order: one for each joint, named after it [rad or m]; x, y, z [m] of the measured tool in the base
-    frame; qx, qy, qz, qw, of unit length; group; position_noise [m] and orientation_noise [rad], standard deviations
-    of the measurement; payload [kg], temperature [degrees C], session (one mounting of the measuring device and tool),
-    marker (the target on the tool that was measured) and approach_JOINT, the direction from which the joint came to
-    rest (1 upward, -1 downward, 0 or empty where not known). Where there is a column session or marker, every row has
-    one. A table has the position, or position and quaternion, or the group, or all of these. Cells that
-    do not apply to a sample are empty: with a position and no quaternion only the position was measured; with a group
-    alone the tool was at the same point in all such samples of the group. Lines that begin with # are comments, but for
-    ``# distance, GROUP, GROUP, length[, deviation]``: how far the points of two groups are from each other [m].
+    frame; qx, qy, qz, qw, of unit length; group; position_noise [m] and orientation_noise [rad], standard deviations of
+    the measurement; payload [kg], "unknown" or empty where the mass is not known; temperature [degrees C], session (one
+    mounting of the measuring device and tool), marker (the target on the tool that was measured) and approach_JOINT,
+    the direction from which the joint came to rest (1 upward, -1 downward, 0 or empty where not known). Where there is
+    a column session or marker, every row has one. A table has the position, or position and quaternion, or the group,
+    or all of these. Cells that do not apply to a sample are empty: with a position and no quaternion only the position
+    was measured; with a group alone the tool was at the same point in all such samples of the group. Lines that begin
+    with # are comments, but for ``# distance, GROUP, GROUP, length[, deviation]``: how far the points of two groups are
+    from each other [m].
 
     Parameters
     ----------
@@ -98,7 +101,11 @@ def read_csv(
     if len(lost):
         raise DatasetError(f"{table.where(lost[0])} has neither x, y, z nor a group; expected one of them")
     check_units(str(path), table.joint_names, configurations, positions[has_position])
-    notes = table.notes() + check_limits(robot, table.joint_names, configurations, table.where, limits)
+    notes = (
+        table.notes()
+        + table.payload_notes()
+        + check_limits(robot, table.joint_names, configurations, table.where, limits)
+    )
     norms = np.linalg.norm(quaternions, axis=1)
     wrong = np.flatnonzero(has_quaternion & ~(np.abs(norms - 1.0) <= QUATERNION_NORM_TOLERANCE))
     if len(wrong):
@@ -117,7 +124,7 @@ def read_csv(
         group_names,
         _distances(path, comments),
         np.column_stack([table.numbers(name, np.nan) for name in NOISE_COLUMNS]),
-        table.numbers(PAYLOAD_COLUMN, np.nan),
+        table.payloads(),
         *table.labels(SESSION_COLUMN),
         *table.labels(MARKER_COLUMN),
         table.numbers(TEMPERATURE_COLUMN, np.nan),
@@ -311,6 +318,23 @@ class _Table:
                     f"the first row without is row {sample}"
                 )
         return result
+
+    def payloads(self) -> Array:
+        """Column payload (n,) [kg], NaN in cells that are empty or say "unknown"."""
+        cells = self._columns.get(PAYLOAD_COLUMN, ())
+        if UNKNOWN in cells:
+            self._columns[PAYLOAD_COLUMN] = tuple("" if cell == UNKNOWN else cell for cell in cells)
+        return self.numbers(PAYLOAD_COLUMN, np.nan)
+
+    def payload_notes(self) -> tuple[str, ...]:
+        """Remark where the column payload says "unknown" of loads, and states no mass at all to compare with."""
+        cells = set(self._columns.get(PAYLOAD_COLUMN, ()))
+        if UNKNOWN not in cells or cells - {UNKNOWN, ""}:
+            return ()
+        return (
+            f"{self._path}: column {PAYLOAD_COLUMN} says {UNKNOWN!r} and states no mass: the load is taken for a part "
+            "of the arm; state the mass of some rows, 0 where nothing was carried",
+        )
 
     def block(self, names: Sequence[str]) -> tuple[Array, NDArray[np.bool_]]:
         """Columns (n, k) of these names, NaN where empty, and which rows are filled (n,): all cells of one or none."""

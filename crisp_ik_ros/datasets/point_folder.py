@@ -212,7 +212,8 @@ class _Folder:
             if len(poses.rows) < FEWEST_TO_TELL:
                 raise DatasetError(
                     f"{poses.path} has {len(poses.rows)} poses, too few to tell measured ones from those that the "
-                    f"controller computed of a tool at one point; give pose_files, {LEAVE_OUT!r} or {MEASURED!r}"
+                    f"controller computed of a tool at one point; give pose_files (--pose-files), "
+                    f"{LEAVE_OUT!r} or {MEASURED!r}"
                 )
             nearest = min(distance_from_one_point(one[:, :3, 3], one[:, :3, :3]) for one in poses.poses)
             if nearest < PIVOT_DISTANCE:
@@ -221,8 +222,8 @@ class _Folder:
                     return False
                 raise DatasetError(
                     f"{poses.path}: the tool stays within {1e3 * nearest:.1f} mm of one point, and {joints.path.name} "
-                    f"does not tell a point from a series of measurements; give pose_files, {LEAVE_OUT!r} or "
-                    f"{MEASURED!r}"
+                    f"does not tell a point from a series of measurements; give pose_files (--pose-files), "
+                    f"{LEAVE_OUT!r} or {MEASURED!r}"
                 )
         if len(joints.rows) != len(poses.rows):
             raise DatasetError(

@@ -51,6 +51,8 @@ LATER = {"position_noise": None, "orientation_noise": None}
 VALUE, SCALE, DEVIATION = range(3)
 # Samples of rotations are changes of the parameters; before, they were rotations of the turned frames.
 SAMPLES_OF_PARAMETERS = "changes of parameters"
+# Origins of the load's center of mass.
+CENTER_SOURCES = ("given", "fitted", "assumed")
 # More centers than anyone has, so that nothing large is allocated for a header that lies.
 LARGEST_CENTERS = 5000
 
@@ -80,6 +82,8 @@ def learned_header(estimator: LearnedKinematics) -> tuple[dict[str, Any], dict[s
         "samples_are": SAMPLES_OF_PARAMETERS,
         "payload": estimator.payload_,
         "payload_center": list(layout.payload_center),
+        "payload_center_source": estimator.payload_center_source_,
+        "fitted_payloads": {name: list(found) for name, found in estimator.fitted_payloads_.items()},
         "sessions": {name: pose.tolist() for name, pose in estimator.frames_.items()},
         "markers": {name: pose.tolist() for name, pose in estimator.tools_.items()},
         "kernel_centers": layout.centers,
@@ -128,11 +132,17 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         values = {name: given[name] for name in HYPERPARAMETERS} | {k: given.get(k, v) for k, v in LATER.items()}
         priors = Priors(**header["priors"])
         center = numbers(header, "payload_center", (3,)).tolist() if "payload_center" in header else (0.0, 0.0, 0.0)
+        # Models of releases before have a center that was given.
+        source = header.get("payload_center_source", "given")
+        if source not in CENTER_SOURCES:
+            raise ValueError(
+                f"payload_center_source is {shortened(repr(source))}, expected {', '.join(CENTER_SOURCES)}"
+            )
         if not isinstance(priors.adapt, bool):
             raise TypeError(f"priors: adapt is {shortened(repr(priors.adapt))}, expected true or false")
         estimator = LearnedKinematics(
             robot, priors=priors, length_scales=header["length_scales"], gravity=header["gravity"],
-            payload_center=center, **values,
+            payload_center=center if source == "given" else None, **values,
         )  # fmt: skip
         estimator._check_hyperparameters()
         frame, tool = (check_pose(numbers(header, name, (4, 4)), name) for name in ("frame", "tool"))
@@ -157,7 +167,10 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         if not isinstance(backlash, bool):
             raise TypeError(f"backlash is {shortened(repr(backlash))}, expected true or false")
         bodies = robot.bodies(estimator.gravity)._replace(**chain)
-        plain = Layout(robot, harmonics, bodies, None, backlash, tuple(center))
+        loads = _fitted_payloads(header)
+        plain = Layout(
+            robot, harmonics, bodies, None, backlash, tuple(center), source == "fitted", tuple(loads)
+        )  # fmt: skip
         size = plain.parametric + robot.dof * terms
         expected = {
             "parameters": (3, size),
@@ -182,13 +195,13 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             turned = samples[: layout.geometric].reshape(dof + 1, 6, -1)[:, 3:]
             turned[...] = np.linalg.solve(layout.turn_rates(parameters[VALUE]), turned)
         payload = number(header, "payload", 0.0, HEAVIEST_PAYLOAD) if "payload" in header else 0.0
-        estimator.payload_ = payload
+        estimator.payload_, estimator.payload_center_source_, estimator.fitted_payloads_ = payload, source, loads
         estimator.frames_, estimator.tools_ = (
             _poses(header, name, first) for name, first in (("sessions", frame), ("markers", tool))
         )
         estimator._take_parameters(layout, parameters[VALUE], frame, tool)
         estimator._uncertainty = Uncertainty(
-            layout.with_payload(payload),
+            layout.with_payload(payload, parameters[VALUE]),
             parameters[VALUE],
             parameters[SCALE],
             samples,
@@ -200,6 +213,7 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
             amid,
             number(header, "joint_misfit", 0.0, LARGEST_VALUE) if "joint_misfit" in header else 0.0,
             nearness if nearness is not None and nearness.size else None,
+            payload,
         )
         part = parameters[:, : layout.parametric]
         estimator.identified_ = describe(layout.names(), part[VALUE], part[DEVIATION], part[SCALE])
@@ -210,6 +224,20 @@ def read_learned(archive: Archive, header: dict[str, Any], serving: RobotModel |
         estimator.samples_, estimator.training_summary = training_of(header)
         estimator.validation_ = validation_of(header)
     return estimator
+
+
+def _fitted_payloads(header: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    """Mass and standard deviation [kg] of each load that was fitted, by session; none in files of releases before."""
+    held = header.get("fitted_payloads", {})
+    if not isinstance(held, dict) or len(held) > LARGEST_CENTERS:
+        raise TypeError(f"fitted_payloads is {shortened(repr(held))}, expected mass and deviation of each session")
+    found = {}
+    for name in held:
+        mass, deviation = numbers(held, name, (2,)).tolist()
+        if not (0.0 <= mass <= HEAVIEST_PAYLOAD and 0.0 <= deviation <= LARGEST_VALUE):
+            raise ValueError(f"fitted_payloads: {mass:g} kg with a deviation of {deviation:g} kg")
+        found[name] = mass, deviation
+    return found
 
 
 def _poses(header: dict[str, Any], name: str, first: Array) -> dict[str, Array]:

@@ -16,7 +16,13 @@ from crisp_ik_ros.datasets.checks import HEAVIEST_PAYLOAD
 from crisp_ik_ros.datasets.dataset import Dataset
 from crisp_ik_ros.errors import DatasetError, InvalidInputError, NotFittedError
 from crisp_ik_ros.estimators.hyperparameters import check_answering, check_positive, check_whole
-from crisp_ik_ros.estimators.identification.findings import Identified, findings, warnings_of
+from crisp_ik_ros.estimators.identification.findings import (
+    Identified,
+    findings,
+    load_masses_of,
+    load_warnings,
+    warnings_of,
+)
 from crisp_ik_ros.estimators.identification.measurements import first_pose, read_measurements, usual_payload
 from crisp_ik_ros.estimators.identification.parameters import MOST_HARMONICS, Layout
 from crisp_ik_ros.estimators.identification.priors import Priors
@@ -94,8 +100,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     position_noise, orientation_noise : float, optional
         Standard deviations of the measuring device [m, rad], where the data does not say them. Without them all that
         no parameter explains is taken for the arm's own, and is in the bound.
-    payload_center : (3,)
-        Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m].
+    payload_center : (3,), optional
+        Centre of mass of what the tip carries where the data has payloads, in the tip's frame [m]. Default: fitted
+        where the evidence asks for it, the tip's origin otherwise.
     largest : int
         Of more samples, so many are drawn.
     null_space_weight, position_tolerance, orientation_tolerance, timeout, random_state
@@ -114,6 +121,12 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         names none.
     payload_ : float
         Mass that the robot carries [kg]: the data's usual one, until ``with_payload``.
+    payload_center_ : (3,)
+        Its center of mass, as it was given or found, in the tip's frame [m].
+    payload_center_source_ : str
+        "given", "fitted", or "assumed": at the tip's origin, as no load was measured or none says otherwise.
+    fitted_payloads_ : dict
+        Mass and its standard deviation [kg] of each load that the data calls unknown (payload NaN), by session.
     identified_ : tuple of Identified
         Each parameter with its standard deviation, and how much of it the data has told.
     noise_ : (float, float)
@@ -144,7 +157,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         gravity: ArrayLike = GRAVITY,
         position_noise: float | None = None,
         orientation_noise: float | None = None,
-        payload_center: ArrayLike = (0.0, 0.0, 0.0),
+        payload_center: ArrayLike | None = None,
         largest: int = 5000,
         null_space_weight: float = 0.03,
         position_tolerance: float = 1e-6,
@@ -210,22 +223,24 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         unknown = self.frame == "unknown", self.tool == "unknown" or len(dataset.marker_names) > 1
         data = read_measurements(self.robot, dataset, priors, unknown, (self.position_noise, self.orientation_noise))
         bodies = self.robot.bodies(self.gravity)
-        layout = Layout(
-            self.robot,
-            self.harmonics,
-            bodies,
-            payload_center=tuple(np.asarray(self.payload_center, dtype=float).tolist()),
-        )
+        free = self.payload_center is None
+        center = (0.0, 0.0, 0.0) if self.payload_center is None else tuple(np.asarray(self.payload_center, dtype=float))
+        layout = Layout(self.robot, self.harmonics, bodies, payload_center=tuple(map(float, center)))
         kernel = KernelChoice(tuple(self.length_scales) if self.kernel == "auto" else (), self.centers)
-        learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress)
+        learnt = learn(data, layout, priors, unknown, kernel, dataset.locations, self.random_state, progress, free)
         fit, data, validation = learnt.fit, learnt.data, learnt.validation
         uncertainty = calibrated_uncertainty(fit, data, validation, self.random_state)
         # Only now, that nothing can fail, does the estimator change.
-        self.payload_ = 0.0 if data.payloads is None else usual_payload(data.payloads)
+        masses = fit.layout.load_masses(fit.parameters, data.payloads, data.load_of)
+        self.payload_ = 0.0 if masses is None else usual_payload(np.maximum(masses, 0.0))
+        self.payload_center_source_ = "fitted" if fit.layout.center_fitted else "assumed" if free else "given"
+        self.fitted_payloads_ = {
+            name: (max(mass, 0.0), deviation) for name, (mass, deviation) in load_masses_of(fit, data).items()
+        }
         self._take_parameters(fit.layout, fit.parameters, first_pose(fit.frame), first_pose(fit.tool))
         self.frames_ = dict(zip(data.frame_names, fit.frame.reshape(-1, 4, 4), strict=True))
         self.tools_ = dict(zip(data.tool_names, fit.tool.reshape(-1, 4, 4), strict=True))
-        self._uncertainty = replace(uncertainty, layout=fit.layout.with_payload(self.payload_))
+        self._uncertainty = uncertainty.carrying(fit.layout, self.payload_)
         self.outliers_ = rows[fit.weights < OUTLIER]
         typical = np.sqrt(np.median(data.noise**2, axis=0) + np.array([fit.excess**2, 0.0]))
         self.noise_ = tuple((fit.factors * typical).tolist())
@@ -237,8 +252,10 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         self.samples_ = len(dataset)
         self.training_summary: dict[str, object] = {}
         self.warnings_ = (
-            *self.robot.mass_warnings(), *warnings_of(fit, data, priors, self.validation_, self.outliers_)
-        )  # fmt: skip
+            *self.robot.mass_warnings(),
+            *warnings_of(fit, data, priors, self.validation_, self.outliers_),
+            *load_warnings(fit, data, learnt.center_deviation),
+        )
         return self
 
     @property
@@ -387,7 +404,7 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         return frame, tool
 
     def with_payload(self, mass: float) -> LearnedKinematics:
-        """Return this model of the robot when its tip carries a mass [kg], centred at ``payload_center``.
+        """Return this model of the robot when its tip carries a mass [kg], centred at ``payload_center_``.
 
         Raises
         ------
@@ -400,8 +417,27 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         model = copy(self)
         model.payload_ = float(check_payloads(mass))
         model._take_parameters(self._layout, self._parameters, self.frame_, self.tool_)
-        model._uncertainty = replace(uncertainty, layout=self._layout.with_payload(model.payload_))
+        model._uncertainty = uncertainty.carrying(self._layout, model.payload_)
         return model
+
+    def payloads_of(self, dataset: Dataset) -> Array | None:
+        """Mass (n,) that the tip carried at each sample [kg]; None where the data has no payloads.
+
+        Where the data does not state it: that of the sample's session, if it was fitted, or ``payload_``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        """
+        self._fitted()
+        if dataset.payloads is None:
+            return None
+        masses = np.array(dataset.payloads)
+        for row in np.flatnonzero(np.isnan(masses)):
+            session = "" if dataset.sessions is None else dataset.session_names[dataset.sessions[row]]
+            masses[row] = self.fitted_payloads_.get(session, (self.payload_, 0.0))[0]
+        return masses
 
     def register(self, dataset: Dataset, frame: str | None = None, tool: str | None = None) -> LearnedKinematics:
         """Return this model with measuring frame and tool found anew, from a few samples; the arm stays as it is.
@@ -514,7 +550,8 @@ class LearnedKinematics(InverseKinematics, RobotModel):
     def _take_parameters(self, layout: Layout, parameters: Array, frame: Array, tool: Array) -> None:
         """Become the robot that has these parameters (P,) and carries ``payload_``."""
         self._layout, self._parameters = layout, parameters
-        self.robot_ = layout.with_payload(self.payload_).robot_with(parameters)
+        self.payload_center_ = layout.load_center(parameters)
+        self.robot_ = layout.with_payload(self.payload_, parameters).robot_with(parameters)
         self.geometric_robot_ = layout.geometric_robot(parameters)
         self.frame_, self.tool_ = frame, tool
         robot = self.robot_
@@ -544,9 +581,9 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         check_positive(
             optional=True, position_noise=self.position_noise, orientation_noise=self.orientation_noise
         )  # fmt: skip
-        center = np.asarray(self.payload_center, dtype=float)
+        center = np.zeros(3) if self.payload_center is None else np.asarray(self.payload_center, dtype=float)
         if center.shape != (3,) or not (np.abs(center) <= LARGEST_LENGTH).all():
-            raise InvalidInputError("payload_center", self.payload_center, "three numbers [m]")
+            raise InvalidInputError("payload_center", self.payload_center, "three numbers [m], or None to fit it")
         gravity = np.asarray(self.gravity, dtype=float)
         if gravity.shape != (3,) or not (np.abs(gravity) <= STRONGEST_GRAVITY).all():
             raise InvalidInputError("gravity", self.gravity, f"three numbers up to {STRONGEST_GRAVITY:g} [m/s^2]")

@@ -66,7 +66,8 @@ class Trainer(Node):
             self,
             "payload_center",
             [0.0, 0.0, 0.0],
-            "Centre of mass of what the tip carries where the data has payloads, in the tip's frame, x y z [m].",
+            "Center of mass of what the tip carries where the data has payloads, in the tip's frame, x y z [m]. All 0: "
+            "found where the data tells it.",
         )
         self._force = declare(
             self, "force", False, "Whether data of which a model would be worse than none is trained on all the same."
@@ -148,7 +149,7 @@ class Trainer(Node):
         )
 
     def _center(self) -> tuple[float, float, float] | None:
-        """Centre of the payload; None for the default, which CRiSP can do with."""
+        """Center of the payload; None for the default: found, and CRiSP can do with it."""
         center = [float(value) for value in self._payload_center]
         if len(center) != 3:
             raise InvalidInputError("payload_center", center, "three numbers: x y z")

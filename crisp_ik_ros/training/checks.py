@@ -127,6 +127,8 @@ def _why(chosen: set[str], figures: dict[str, float], diagnoses: tuple[Diagnosis
     if not chosen:
         return "the samples fit the base frame and the tip link"
     seen = "; ".join(one.finding for one in diagnoses if one.name in {PLACEMENT[name] for name in chosen})
+    if not figures:
+        return f"{seen}; too few stops to hold some out and compare"
     return (
         f"{seen}; a quick fit leaves {figures['unknown']:.3g} mm on held-out stops, and {figures['known']:.3g} mm "
         "where both are known"

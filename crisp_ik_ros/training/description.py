@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
 from crisp_ik_ros.estimators.model_archive import identity
 from crisp_ik_ros.estimators.model_file import load_model
-from crisp_ik_ros.training.findings import arm, kernel_term
+from crisp_ik_ros.training.findings import arm, kernel_term, loads
 
 # Units of a joint's limits.
 UNITS = {"prismatic": "m"}
@@ -41,7 +39,8 @@ def describe_model(path: Path) -> dict[str, Any]:
             "measuring frame": model.frame,
             "tool": model.tool,
             "payload [kg]": model.payload_,
-            "payload center [m]": np.asarray(model.payload_center, dtype=float).tolist(),
+            "payload center [m]": model.payload_center_.tolist(),
+            **loads(model),
             "noise": {"mm": 1e3 * position, "mrad": 1e3 * orientation},
             "kernel term": kernel_term(model),
             **arm(model),

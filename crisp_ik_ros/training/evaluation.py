@@ -55,6 +55,7 @@ def evaluate(
     distance: float | None = None,
     refit: Refit | None = None,
     table: Path | None = None,
+    pose_files: str | None = None,
 ) -> dict[str, Any]:
     """Errors on the samples of a file or folder, and how often and fast requests without a seed are solved.
 
@@ -71,6 +72,8 @@ def evaluate(
         alike: for samples of another device or marker than those of the training.
     table : Path, optional
         Table of the residuals to write (.csv): a row for each sample.
+    pose_files : str, optional
+        As for ``load_samples``.
 
     Raises
     ------
@@ -81,7 +84,7 @@ def evaluate(
     CrispIKError
         When the table cannot be written.
     """
-    dataset = load_samples(data, estimator.robot, distance)
+    dataset = load_samples(data, estimator.robot, distance, pose_files=pose_files)
     refit = Refit() if refit is None else refit
     if isinstance(estimator, LearnedKinematics):
         result, poses, left = _learned(estimator, dataset, refit)
@@ -115,7 +118,7 @@ def _crisp(estimator: CRiSP, dataset: Dataset, data: Path) -> tuple[dict[str, An
 def _learned(model: LearnedKinematics, dataset: Dataset, refit: Refit) -> tuple[dict[str, Any], Array, Residuals]:
     data = read_measurements(model.robot, dataset, Priors() if model.priors is None else model.priors)
     full, q = data.kinds == POSE, data.configurations
-    nominal, learned = model.robot.forward_kinematics(q), model.poses_with_payload(q, data.payloads)
+    nominal, learned = model.robot.forward_kinematics(q), model.poses_with_payload(q, model.payloads_of(dataset))
     unknown = model.frame == "unknown" or refit.frame, model.tool == "unknown" or refit.tool
     frame, tool = model.mountings(dataset)
     if refit:

@@ -226,6 +226,18 @@ def backlash(model: LearnedKinematics) -> dict[str, float]:
     }
 
 
+def loads(model: LearnedKinematics) -> dict[str, object]:
+    """Origin of the load's center of mass, and the masses that were fitted, by name, as the commands show them."""
+    masses = {
+        name or "not stated": {"kg": mass, "standard deviation": deviation}
+        for name, (mass, deviation) in model.fitted_payloads_.items()
+    }
+    return {
+        "payload center is": model.payload_center_source_,
+        **({"fitted payloads": masses} if masses else {}),
+    }
+
+
 def arm(model: LearnedKinematics) -> dict[str, object]:
     """Frames, payload, periods, backlash and misfit of a model, by name, as the commands show them."""
     misfit, joint_misfit = model.misfit_

@@ -26,6 +26,7 @@ def register_model(
     tool: str | None = None,
     in_place: bool = False,
     payload: float | None = None,
+    pose_files: str | None = None,
 ) -> dict[str, Any]:
     """Register a model file to a few rows, write the result, and return what is to be shown.
 
@@ -43,6 +44,8 @@ def register_model(
         Permit to replace ``path``.
     payload : float, optional
         What the tip carries where the rows do not say it [kg].
+    pose_files : str, optional
+        As for ``load_samples``.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def register_model(
         raise InvalidInputError(
             "model", "CRiSP, whose corrections are tied to the frame of its samples", "a LearnedKinematics model"
         )
-    dataset = load_samples(data, model.robot)
+    dataset = load_samples(data, model.robot, pose_files=pose_files)
     carrying = model if payload is None else model.with_payload(payload)
     found = carrying.register(dataset, frame, tool)
     # The rows were taken with that load; the model keeps its own.
@@ -84,7 +87,7 @@ def register_model(
 def _errors(label: str, model: LearnedKinematics, dataset: Dataset) -> dict[str, Any]:
     """Errors on the rows, and the bound there."""
     data = read_measurements(model.robot, dataset, Priors())
-    poses = model.poses_with_payload(data.configurations, data.payloads)
+    poses = model.poses_with_payload(data.configurations, model.payloads_of(dataset))
     position, orientation = residuals(data, poses, model.frame_, model.tool_)
     shown = {f"{label} [mm]": figures(np.linalg.norm(position, axis=1))}
     full = data.kinds == POSE

@@ -234,13 +234,23 @@ def _set_up(model: LearnedKinematics) -> list[str]:
             "The base in the measuring frame" if title == "measuring frames" else "What was measured, at the tip link"
         )
         shown += [f"<p>{what}, as it was found:</p>", table(header, rows)]
-    loads = model.training_summary.get("payloads")
-    if isinstance(loads, dict):
-        center = _numbers(model.payload_center, ".3f")
+    carried = model.training_summary.get("payloads")
+    if isinstance(carried, dict):
+        center = _numbers(model.payload_center_, ".3f")
         shown.append(
-            f"<p>Payloads of {loads['from']:.3g} to {loads['to']:.3g} kg, centred at {center} m in the tip link's "
-            f"frame; the model carries {model.payload_:.3g} kg unless another is given.</p>"
+            f"<p>Payloads of {carried['from']:.3g} to {carried['to']:.3g} kg, centred at {center} m in the tip link's "
+            f"frame ({model.payload_center_source_}); the model carries {model.payload_:.3g} kg unless another is "
+            "given.</p>"
         )
+    if model.fitted_payloads_:
+        rows = [
+            [name or "not stated", f"{mass:.3f}", f"{deviation:.3f}"]
+            for name, (mass, deviation) in model.fitted_payloads_.items()
+        ]
+        shown += [
+            "<p>Payloads that the data calls unknown, as they were found:</p>",
+            table(["session", "mass [kg]", "standard deviation [kg]"], rows),
+        ]
     return ["<h2>Set-up and payload</h2>", *shown] if shown else []
 
 

@@ -22,6 +22,7 @@ def load_samples(
     distance: float | None = None,
     memory_map: bool = False,
     limits: str = "refuse",
+    pose_files: str | None = None,
 ) -> Dataset:
     """Read samples of a robot, as ``Dataset.load`` does: the one way in which every command reads data.
 
@@ -36,13 +37,16 @@ def load_samples(
         Leave the numbers of a large .npz in the file.
     limits : str
         "refuse" samples outside the joint limits, or "note" them: to diagnose what is wrong with them.
+    pose_files : str, optional
+        Use of files of poses beside files of joints, in a folder of points: "auto" (the default), "leave_out" or
+        "measured".
 
     Raises
     ------
     DatasetError
         When it is not there or cannot be used, or a sample is outside the joint limits; it names file and line.
     InvalidInputError
-        When there is a distance, and no folder of points.
+        When there is a distance, or a use of pose files, and no folder of points.
     """
     path = Path(path).expanduser()
     points = path.is_dir() and not (path / RECORDING).exists() and not _stored(path)
@@ -53,6 +57,12 @@ def load_samples(
         if not 0.0 < distance < float("inf"):
             raise InvalidInputError("distance", distance, "a finite number of metres above 0")
         options["distance"] = distance
+    if pose_files is not None:
+        if path.exists() and not points:
+            raise InvalidInputError(
+                "pose_files", f"{pose_files!r} with {path}", "a folder of points, LOCATION/POINT.csv"
+            )
+        options["pose_files"] = pose_files
     return Dataset.load(path, memory_map, robot=robot, limits=limits, **options)
 
 

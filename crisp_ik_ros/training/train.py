@@ -16,6 +16,7 @@ from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.training.checks import Checked, check_samples
 from crisp_ik_ros.training.comparison import choose_estimator
 from crisp_ik_ros.training.findings import arm, kernel_term
+from crisp_ik_ros.training.findings import loads as loads_of
 from crisp_ik_ros.training.geometry import write_corrected_urdf
 from crisp_ik_ros.training.report import write_report
 from crisp_ik_ros.training.request import AUTO, CRISP, KNOWN, LEARNED_KINEMATICS, TrainingRequest
@@ -74,6 +75,9 @@ class Trained:
         if isinstance(self.model, LearnedKinematics):
             loads = payload_range(self.dataset)
             shown |= {"payload [kg]": {**loads, "the model's own": self.model.payload_}} if loads else {}
+            shown |= (
+                {"payload center [m]": self.model.payload_center_.tolist(), **loads_of(self.model)} if loads else {}
+            )
             shown |= _learned(self.model)
         else:
             shown |= _crisp(self.model)

@@ -21,7 +21,12 @@ class Joints:
     terms : (n, J, 1 + 2 H)
         What scale and harmonics move each joint by [rad or m].
     moments : (n, J, 3)
-        What compliances turn its frame by [Nm, or N along a prismatic joint].
+        What compliances turn its frame by [Nm, or N along a prismatic joint]; without the load's where parameters are.
+    load_moments : (n, J, 3, 4), optional
+        The same of 1 kg at the tip, then how these change as it moves along the tip's x, y and z [1/kg, 1/(kg m)].
+        Where parameters of the load are fitted.
+    load_of : (n,), optional
+        Number of each sample's unknown load, -1 where the load is known.
     approaches : (n, J)
         Direction of approach that backlash moves it by.
     rows : (n, m)
@@ -29,15 +34,29 @@ class Joints:
     """
 
     def __init__(
-        self, layout: Layout, configurations: Array, payloads: Array | None = None, approaches: Array | None = None
+        self,
+        layout: Layout,
+        configurations: Array,
+        payloads: Array | None = None,
+        approaches: Array | None = None,
+        load_of: np.ndarray | None = None,
     ):
         units = layout.units[:, None]
         scale = (configurations - layout.middles)[:, :, None]
         periodic = all_periodic_terms(layout.rates, configurations, layout.harmonics) * units
         self.terms = np.concatenate([scale, periodic], axis=2)
         self.moments = np.empty((*configurations.shape, 3))
-        for chosen, loaded in layout.by_payload(payloads, len(configurations)):
+        self.load_moments, self.load_of = None, load_of
+        fitted = layout.load_parameters > 0 and payloads is not None
+        for chosen, loaded in layout.by_payload(None if fitted else payloads, len(configurations)):
             self.moments[chosen] = all_gravity_moments(loaded.bodies, configurations[chosen])
+        if fitted:
+            # Linear in mass and center, so these four say all.
+            at_tip, *shifted = (
+                all_gravity_moments(layout.with_unit_load(shift).bodies, configurations)
+                for shift in np.vstack([np.zeros(3), np.eye(3)])
+            )
+            self.load_moments = np.stack([at_tip, *(moments - at_tip for moments in shifted)], axis=3)
         self.approaches = np.zeros_like(configurations) if approaches is None else approaches
         self.rows = np.zeros((len(configurations), 0))
         if layout.kernel is not None:
@@ -70,7 +89,8 @@ class Design:
         unturned = np.ascontiguousarray(layout.turns(parameters).transpose(0, 2, 1))
         moved = np.empty((*configurations.shape, 3))
         at_rest = layout.at_rest(parameters, configurations, joints.approaches)
-        for chosen, loaded in layout.by_payload(payloads, len(configurations)):
+        masses = layout.load_masses(parameters, payloads, joints.load_of)
+        for chosen, loaded in layout.by_payload(masses, len(configurations), parameters):
             corrections = robot.chain.corrections._replace(bodies=loaded.bodies)
             moved[chosen] = motions(corrections, at_rest[chosen])
         self.poses, frames, jacobian, tilted = _all_frame_rows(robot.chain, unturned, moved)
@@ -85,7 +105,21 @@ class Design:
         self.rows[:, :, where["scale"]] = jacobian * terms[:, None, :, 0]
         self.rows[:, :, where["harmonics"]] = (jacobian[:, :, :, None] * terms[:, None, :, 1:]).reshape(count, 6, -1)
         bending = np.concatenate([tilted, jacobian[:, :, :, None]], axis=3)
-        self.rows[:, :, where["compliance"]] = (bending * joints.moments[:, None]).reshape(count, 6, -1)
+        moments = joints.moments
+        if layout.load_parameters:
+            self.rows[:, :, where["payload_center"].start : where["unknown_loads"].stop] = 0.0
+        if joints.load_moments is not None and masses is not None:
+            compliant = bending * parameters[where["compliance"]].reshape(-1, 3)
+            by_mass = joints.load_moments @ np.append(1.0, layout.load_center(parameters))
+            moments = moments + masses[:, None, None] * by_mass
+            sags = np.einsum("nfjb,njb->nf", compliant, by_mass)
+            for k in range(len(layout.unknown_loads) if joints.load_of is not None else 0):
+                own = joints.load_of == k
+                self.rows[own, :, where["unknown_loads"].start + k] = sags[own]
+            if layout.center_fitted:
+                turned = np.einsum("nfjb,njba->nfa", compliant, joints.load_moments[..., 1:], optimize=True)
+                self.rows[:, :, where["payload_center"]] = masses[:, None, None] * turned
+        self.rows[:, :, where["compliance"]] = (bending * moments[:, None]).reshape(count, 6, -1)
         if layout.backlash:
             self.rows[:, :, where["backlash"]] = jacobian * (layout.units * joints.approaches)[:, None]
         self.motions = jacobian * layout.units

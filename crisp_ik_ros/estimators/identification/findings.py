@@ -9,6 +9,7 @@ import numpy as np
 from crisp_ik_ros.datasets.dataset import SAME_POINT
 from crisp_ik_ros.estimators.identification.identification import Fit
 from crisp_ik_ros.estimators.identification.measurements import STILL, Measurements
+from crisp_ik_ros.estimators.identification.parameters import named_session
 from crisp_ik_ros.estimators.identification.priors import Priors
 from crisp_ik_ros.transforms import Array
 
@@ -25,6 +26,12 @@ MANY_OUTLIERS = 0.03
 NEGLIGIBLE = 1e-6
 # Orientations that are off by more are another tool's, or in another convention [rad].
 ANOTHER_TOOL = 0.1
+# A center of mass that is known less well than this, along an axis, is worth a warning [m].
+VAGUE_CENTER = 0.04
+# A mass is vague with a larger standard deviation than this share of it, and than this [kg].
+VAGUE_SHARE, VAGUE_MASS = 0.2, 0.1
+# A mass is below 0 by more than chance at so many standard deviations.
+BELOW = 2.0
 # An arm that is off by more than this after learning is another arm than its URDF [m].
 ANOTHER_ARM = 0.02
 
@@ -163,3 +170,66 @@ def warnings_of(
             f"{len(data)} samples are few for {fit.layout.geometric} frame parameters; the priors decide much."
         )
     return tuple(found)
+
+
+def load_masses_of(fit: Fit, data: Measurements) -> dict[str, tuple[float, float]]:
+    """Mass and standard deviation [kg] of each load that was fitted, by session; a mass may be below 0."""
+    names = fit.layout.unknown_loads
+    if not names or data.payloads is None:
+        return {}
+    own = fit.layout.slices()["unknown_loads"]
+    deviations = np.sqrt(np.diag(fit.covariance())[own])
+    masses = [float(data.payloads[data.load_of == k][0] + value) for k, value in enumerate(fit.parameters[own])]
+    return dict(zip(names, zip(masses, map(float, deviations), strict=True), strict=True))
+
+
+def load_warnings(fit: Fit, data: Measurements, center_deviation: Array | None) -> tuple[str, ...]:
+    """Sentences on what a fit does not tell of the loads, and what to measure or to state.
+
+    ``center_deviation`` (3,) [m] is what is not known of the center of mass; None where it is given or nothing was
+    carried.
+    """
+    found: list[str] = []
+    if data.payloads is not None and data.load_of is not None:
+        known = bool((data.payloads[data.load_of < 0] > 0.0).any())
+        masses = load_masses_of(fit, data)
+        for k, name in enumerate(data.load_names):
+            prior = float(data.payloads[data.load_of == k][0])
+            found += _mass_warnings(named_session(name), prior, masses.get(name), known)
+    if center_deviation is not None and (vague := center_deviation > VAGUE_CENTER).any():
+        along = ", ".join(axis for axis, one in zip("xyz", vague, strict=True) if one)
+        state = (
+            "is fitted, but not determined" if fit.layout.center_fitted else "is taken for the tip's origin, unknown"
+        )
+        found.append(
+            f"The load's center of mass {state} along {along} of the tip's frame: standard deviation "
+            f"{1e3 * center_deviation.max():.0f} mm. State it (--payload-center), or measure more configurations with "
+            "the load, the tool turned in every direction."
+        )
+    return tuple(found)
+
+
+def _mass_warnings(name: str, prior: float, found: tuple[float, float] | None, known: bool) -> list[str]:
+    """Sentences on the mass of one unknown load; ``known`` says whether the mass of any other is."""
+    remedy = "State its mass in the column payload, or measure some configurations with a load of known mass."
+    if found is None:
+        return [
+            f"The payload of {name} cannot be told from the compliance of the joints: no other load is known, and the "
+            f"URDF has no masses. It is taken for {prior:.3g} kg. {remedy}"
+        ]
+    mass, deviation = found
+    if deviation > max(VAGUE_SHARE * mass, VAGUE_MASS):
+        return [
+            f"The payload of {name} is not determined: {max(mass, 0.0):.3g} kg with a standard deviation of "
+            f"{deviation:.2g} kg, for which the prior decides. {remedy}"
+        ]
+    told = [] if known else [
+        f"The payload of {name}, {mass:.3g} kg, is told by comparison with the arm's own weight alone: it is as wrong "
+        f"as the masses in the URDF are. {remedy}"
+    ]  # fmt: skip
+    if mass < -BELOW * deviation:
+        told.append(
+            f"The payload of {name} comes out at {mass:.3g} kg and is taken for 0: the masses in the column payload of "
+            "the other samples may be wrong."
+        )
+    return told

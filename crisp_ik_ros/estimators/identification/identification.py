@@ -142,7 +142,7 @@ def nuisance_scales(data: Measurements, unknown_frame: bool, unknown_tool: bool)
 
 def predicted_poses(layout: Layout, parameters: Array, data: Measurements) -> Array:
     """Tip poses (n, 4, 4) of measurements, each with its payload and side of approach, base frame [m]."""
-    return layout.forward_kinematics(parameters, data.configurations, data.payloads, data.approaches)
+    return layout.forward_kinematics(parameters, data.configurations, data.payloads, data.approaches, data.load_of)
 
 
 def identify(
@@ -225,7 +225,7 @@ def linearise(fit: Fit, data: Measurements, joints: Joints) -> tuple[NormalEquat
 
 def joints_of(fit: Fit, data: Measurements) -> Joints:
     """Effects of the parameters of the joints at the configurations of measurements."""
-    return Joints(fit.layout, data.configurations, data.payloads, data.approaches)
+    return Joints(fit.layout, data.configurations, data.payloads, data.approaches, data.load_of)
 
 
 def joint_motions(fit: Fit, data: Measurements, design: Design) -> Array:

@@ -108,7 +108,8 @@ def evidence_gain(fit: Fit, data: Measurements, name: str = "kernel") -> float:
         With the parameters at zero.
     data : Measurements
     name : str
-        Of their slice in the layout: "kernel", with a scale for each joint, or "backlash", with one for all.
+        Of their slice in the layout: "kernel", with a scale for each joint, or "backlash" or "payload_center", with
+        one for all.
     """
     layout = fit.layout
     equations, fit = linearise(fit, data, joints_of(fit, data))

@@ -48,7 +48,11 @@ class Measurements:
     frame_names, tool_names : tuple of str
         Sessions, and sessions with their markers.
     payloads : (n,), optional
-        Mass at the tip [kg].
+        Mass at the tip [kg]; where the data does not state it, that of most other samples.
+    load_of : (n,), optional
+        Number of the unknown load that a sample was measured with, -1 where its mass is stated. Default: all are.
+    load_names : tuple of str
+        Sessions of the unknown loads: what does not state its mass within a session is one load.
     approaches : (n, J), optional
         Direction from which each joint came to rest: -1, 1, or 0 where that is not known.
     """
@@ -70,6 +74,8 @@ class Measurements:
     tool_names: tuple[str, ...] = ("",)
     payloads: Array | None = None
     approaches: Array | None = None
+    load_of: np.ndarray | None = None
+    load_names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.configurations)
@@ -82,7 +88,7 @@ class Measurements:
             name: None if (values := getattr(self, name)) is None else values[keep]
             for name in (
                 "configurations", "kinds", "positions", "rotations", "groups", "noise", "frame_of", "tool_of",
-                "payloads", "approaches",
+                "payloads", "approaches", "load_of",
             )
         }  # fmt: skip
         return replace(
@@ -145,9 +151,9 @@ def read_measurements(
         said = np.isfinite(dataset.noise) & (dataset.noise > 0.0)
         deviations[said] = dataset.noise[said]
         stated = stated or bool(said[:, 0].all())
-    payloads = dataset.payloads
+    payloads, loads = dataset.payloads, _unknown_loads(dataset)
     if payloads is not None and np.isnan(payloads).any():
-        # What a sample does not say is what most of the others do.
+        # What a sample does not say is, until it is fitted, what most of the others do.
         masses = payloads[~np.isnan(payloads)]
         payloads = np.where(np.isnan(payloads), usual_payload(masses) if len(masses) else 0.0, payloads)
     approaches = dataset.approaches
@@ -158,8 +164,21 @@ def read_measurements(
         np.ascontiguousarray(dataset.poses[:, :3, :3]), members, names,
         np.array([(place[d.first], place[d.second]) for d in known], dtype=int).reshape(-1, 2),
         np.array([d.length for d in known]), np.array([d.sd for d in known]), deviations, stated,
-        *_mountings(dataset, *unknown), payloads, approaches,
+        *_mountings(dataset, *unknown), payloads, approaches, *loads,
     )  # fmt: skip
+
+
+def _unknown_loads(dataset: Dataset) -> tuple[np.ndarray | None, tuple[str, ...]]:
+    """Number of each sample's unknown load, -1 where its mass is stated, and the sessions of the unknown loads."""
+    if dataset.payloads is None or not np.isnan(dataset.payloads).any():
+        return None, ()
+    unknown = np.isnan(dataset.payloads)
+    sessions = np.zeros(len(dataset), dtype=int) if dataset.sessions is None else np.asarray(dataset.sessions)
+    numbers, members = np.unique(sessions[unknown], return_inverse=True)
+    load_of = np.full(len(dataset), -1)
+    load_of[unknown] = members.ravel()
+    names = dataset.session_names or ("",)
+    return load_of, tuple(names[number] for number in numbers)
 
 
 def _mountings(

@@ -67,6 +67,11 @@ class KernelTerm(NamedTuple):
     basis: Array
 
 
+def named_session(name: str) -> str:
+    """Return a session's name for people; data without sessions has one without a name."""
+    return f"session {name}" if name else "the samples that state none"
+
+
 def bands(harmonics: int) -> Iterator[tuple[int, int]]:
     """First number of periods of each band, and the first one beyond it."""
     for first, beyond in pairwise((*BANDS, MOST_HARMONICS + 1)):
@@ -79,8 +84,8 @@ class Layout:
     """Where the parameters of a robot with J joints stand in one vector w (P,), and what they do.
 
     First 6 for each of the J + 1 frames of the chain (translation, rotation, in the frame's own axes), then for each
-    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then, joint by joint, those of the
-    kernel term.
+    joint a scale, 2 ``harmonics`` coefficients, and compliances about x, y and z; then what is not known of the load;
+    then, joint by joint, those of the kernel term.
 
     Attributes
     ----------
@@ -94,7 +99,11 @@ class Layout:
     backlash : bool
         Whether each joint rests a little before where it was sent, on the side that it came from.
     payload_center : (3,)
-        Centre of mass of what the tip carries, in the tip's frame [m].
+        Centre of mass of what the tip carries, in the tip's frame [m]; where it is fitted, the prior's mean.
+    center_fitted : bool
+        Whether 3 parameters say how far the center of mass is from ``payload_center`` [m].
+    unknown_loads : tuple of str
+        Sessions whose load has a fitted mass: a parameter each, added to the payload of their samples [kg].
     """
 
     robot: RobotModel
@@ -103,6 +112,8 @@ class Layout:
     kernel: KernelTerm | None = None
     backlash: bool = False
     payload_center: tuple[float, ...] = (0.0, 0.0, 0.0)
+    center_fitted: bool = False
+    unknown_loads: tuple[str, ...] = ()
 
     @property
     def dof(self) -> int:
@@ -138,7 +149,12 @@ class Layout:
     @property
     def parametric(self) -> int:
         """Number of parameters without those of the kernel term."""
-        return self.geometric + self.dof * (4 + 2 * self.harmonics + self.backlash)
+        return self.geometric + self.dof * (4 + 2 * self.harmonics + self.backlash) + self.load_parameters
+
+    @property
+    def load_parameters(self) -> int:
+        """Number of parameters of the load."""
+        return 3 * self.center_fitted + len(self.unknown_loads)
 
     @property
     def centers(self) -> int:
@@ -151,17 +167,22 @@ class Layout:
         return self.parametric + self.dof * self.centers
 
     def slices(self) -> dict[str, slice]:
-        """Slices of the joints' parameters.
+        """Slices of the parameters of joints and load.
 
-        scale (J,), harmonics (J, 2 H), compliance (J, 3), backlash (J,) or none, kernel (J, m).
+        scale (J,), harmonics (J, 2 H), compliance (J, 3), backlash (J,) or none, payload_center (3,) or none,
+        unknown_loads (k,), kernel (J, m).
         """
         begin, joints = self.geometric, self.dof
         middle = begin + joints * (1 + 2 * self.harmonics)
+        load = self.parametric - self.load_parameters
+        masses = load + 3 * self.center_fitted
         return {
             "scale": slice(begin, begin + joints),
             "harmonics": slice(begin + joints, middle),
             "compliance": slice(middle, middle + 3 * joints),
-            "backlash": slice(middle + 3 * joints, self.parametric),
+            "backlash": slice(middle + 3 * joints, load),
+            "payload_center": slice(load, masses),
+            "unknown_loads": slice(masses, self.parametric),
             "kernel": slice(self.parametric, self.size),
         }
 
@@ -183,6 +204,12 @@ class Layout:
         yield Group("bending", "compliance", bending[:, :2].ravel(), "rad/Nm")
         if self.backlash:
             yield Group("backlash", "backlash", np.arange(where["backlash"].start, where["backlash"].stop), "rad")
+        if self.center_fitted:
+            columns = np.arange(where["payload_center"].start, where["payload_center"].stop)
+            yield Group("payload center", "payload_center", columns, "m")
+        if self.unknown_loads:
+            columns = np.arange(where["unknown_loads"].start, where["unknown_loads"].stop)
+            yield Group("unknown payload", "payload", columns, "kg")
         if self.kernel is not None:
             terms = np.arange(where["kernel"].start, where["kernel"].stop).reshape(joints, self.centers)
             for j, name in enumerate(self.robot.joint_names):
@@ -221,7 +248,7 @@ class Layout:
         values = np.zeros(wider.size)
         old, new = self.slices(), wider.slices()
         values[: self.geometric] = parameters[: self.geometric]
-        for name in ("scale", "compliance", "backlash", "kernel"):
+        for name in ("scale", "compliance", "backlash", "payload_center", "unknown_loads", "kernel"):
             values[new[name]] = parameters[old[name]]
         periodic = values[new["harmonics"]].reshape(self.dof, harmonics, 2)
         periodic[:, : self.harmonics] = parameters[old["harmonics"]].reshape(self.dof, self.harmonics, 2)
@@ -244,26 +271,65 @@ class Layout:
             found.append((f"{joint}: compliance", "rad/Nm" if unit == "rad" else "m/N"))
         if self.backlash:
             found += [(f"{joint}: backlash", unit) for joint, unit in zip(joints, units, strict=True)]
+        if self.center_fitted:
+            found += [(f"payload: center {axis}", "m") for axis in "xyz"]
+        found += [(f"payload of {named_session(name)}: mass", "kg") for name in self.unknown_loads]
         return found
 
-    def with_payload(self, mass: float) -> Layout:
-        """Return the layout of the robot whose tip carries a mass [kg]."""
+    def load_center(self, parameters: Array | None = None) -> Array:
+        """Centre of mass (3,) of what the tip carries, with parameters (P,), in the tip's frame [m]."""
+        center = np.array(self.payload_center, dtype=float)
+        if self.center_fitted and parameters is not None:
+            center += parameters[self.slices()["payload_center"]]
+        return center
+
+    def load_masses(self, parameters: Array, payloads: Array | None, load_of: np.ndarray | None) -> Array | None:
+        """Mass (n,) that the tip carried at each sample, with parameters (P,) [kg].
+
+        Parameters
+        ----------
+        payloads : (n,), optional
+            As the data has them; of an unknown load the prior's mean [kg].
+        load_of : (n,), optional
+            Number of each sample's unknown load, -1 where the load is known.
+        """
+        if payloads is None or load_of is None or not self.unknown_loads:
+            return payloads
+        return payloads + np.append(parameters[self.slices()["unknown_loads"]], 0.0)[load_of]
+
+    def with_payload(self, mass: float, parameters: Array | None = None) -> Layout:
+        """Return the layout of the robot whose tip carries a mass [kg], its center as parameters (P,) have it."""
         if mass == 0.0:
             return self
         bodies = self.bodies
         masses, centers = bodies.masses.copy(), bodies.centers.copy()
-        place = bodies.translations[-1] + bodies.rotations[-1] @ np.asarray(self.payload_center)
-        centers[-1] = (masses[-1] * centers[-1] + mass * place) / (masses[-1] + mass)
-        masses[-1] += mass
+        place = bodies.translations[-1] + bodies.rotations[-1] @ self.load_center(parameters)
+        # A fit may pass through masses below 0; only the first moments count.
+        total = masses[-1] + mass or np.finfo(float).tiny
+        centers[-1] = (masses[-1] * centers[-1] + mass * place) / total
+        masses[-1] = total
         return replace(self, bodies=bodies._replace(masses=masses, centers=centers))
 
-    def by_payload(self, payloads: Array | None, count: int) -> Iterator[tuple[np.ndarray, Layout]]:
-        """Samples, of ``count``, with each payload (n,) [kg], and the layout of the robot that carries it."""
+    def with_unit_load(self, shift: Array) -> Layout:
+        """Return the layout of a robot without masses but 1 kg at a place (3,) in the tip's frame [m]."""
+        bodies = self.bodies
+        masses, centers = np.zeros_like(bodies.masses), np.zeros_like(bodies.centers)
+        masses[-1] = 1.0
+        centers[-1] = bodies.translations[-1] + bodies.rotations[-1] @ shift
+        return replace(self, bodies=bodies._replace(masses=masses, centers=centers))
+
+    def by_payload(
+        self, payloads: Array | None, count: int, parameters: Array | None = None
+    ) -> Iterator[tuple[np.ndarray, Layout]]:
+        """Samples, of ``count``, with each payload (n,) [kg], and the layout of the robot that carries it.
+
+        With parameters (P,) its center of mass is as these have it.
+        """
         if payloads is None:
             yield np.arange(count), self
             return
         for mass in np.unique(payloads):
-            yield np.flatnonzero(payloads == mass), self.with_payload(float(mass))
+            yield np.flatnonzero(payloads == mass), self.with_payload(float(mass), parameters)
 
     def with_gravity_on(self, parameters: Array) -> Layout:
         """Return the layout whose masses sit on the frames that parameters (P,) correct: the better lever arms."""
@@ -337,12 +403,21 @@ class Layout:
         return configurations + self.units * parameters[self.slices()["backlash"]] * approaches
 
     def forward_kinematics(
-        self, parameters: Array, configurations: Array, payloads: Array | None, approaches: Array | None = None
+        self,
+        parameters: Array,
+        configurations: Array,
+        payloads: Array | None,
+        approaches: Array | None = None,
+        load_of: np.ndarray | None = None,
     ) -> Array:
-        """Tip poses (n, 4, 4) at configurations (n, J), each with its payload and side of approach, base frame [m]."""
+        """Tip poses (n, 4, 4) at configurations (n, J), each with its payload and side of approach, base frame [m].
+
+        ``payloads`` and ``load_of`` as in ``load_masses``.
+        """
+        masses = self.load_masses(parameters, payloads, load_of)
         at_rest = self.at_rest(parameters, configurations, approaches)
         found = np.empty((len(configurations), 4, 4))
-        for rows, loaded in self.by_payload(payloads, len(configurations)):
+        for rows, loaded in self.by_payload(masses, len(configurations), parameters):
             found[rows] = loaded.robot_with(parameters).forward_kinematics(at_rest[rows])
         return found
 

@@ -18,6 +18,8 @@ LARGEST_SCALES = {
     "harmonic": 1e-2,
     "compliance": 1e-3,
     "backlash": 5e-3,
+    "payload_center": 0.3,
+    "payload": 10.0,
     "kernel": 1e-2,
 }
 
@@ -49,6 +51,10 @@ class Priors:
         Deflection of each joint under gravity [rad/Nm].
     backlash : float
         Half of each joint's play, where the data says from which side it came to rest [rad].
+    payload_center : float
+        Center of mass of what the tip carries, along each axis of the tip's frame, where it is not given [m].
+    payload : float
+        Mass of a load that the data calls unknown, about that of most other samples [kg].
     kernel : float
         What else the joints do, as a smooth function of the configuration [rad].
     position_noise, orientation_noise : float
@@ -69,6 +75,8 @@ class Priors:
     ripple: float = 1e-4
     compliance: float = 3e-5
     backlash: float = 1e-4
+    payload_center: float = 0.1
+    payload: float = 2.5
     kernel: float = 5e-4
     position_noise: float = 1.5e-4
     orientation_noise: float = 5e-4

@@ -46,6 +46,10 @@ class Samples(NamedTuple):
         Where these ranges begin, and how long they are [rad or m].
     unmeasured : float
         Standard deviation of what a joint does where it was never measured [rad].
+    payload : float
+        Mass that the tip carries [kg], where its center of mass was fitted; otherwise 0.
+    center_row : int
+        First of the 3 rows of ``deviations`` that are the center's.
     """
 
     chain: Chain
@@ -62,6 +66,8 @@ class Samples(NamedTuple):
     lower: Array
     spans: Array
     unmeasured: float
+    payload: float
+    center_row: int
 
 
 @innermost
@@ -143,6 +149,8 @@ def _spread(samples, q, displacements, full):
         size = moving[0, j] ** 2 + moving[1, j] ** 2 + moving[2, j] ** 2
         prior += size * _weighted_square(terms[j], own)
         _combine(terms[j], samples.deviations[begin + 2 * harmonics * j :], sums[j])
+    if samples.payload > 0.0:
+        prior += _add_load(samples, corrections, pose, jacobian, tilted, displacements)
     _add_measuring(samples, pose, displacements)
     _add_products(plain, samples.deviations, displacements)
     _add_products(bending, samples.deviations[behind:], displacements)
@@ -194,6 +202,31 @@ def supports(kept, configurations):
         out[i, 0] = told * (LEAST_NEARNESS + (1.0 - LEAST_NEARNESS) * near)
         out[i, 1], out[i, 2] = coverage, np.sqrt(left)
     return out
+
+
+@allocating
+def _add_load(samples, corrections, pose, jacobian, tilted, displacements):
+    """Add what is not known of the load's center of mass, by the moments of its weight; return the prior variance.
+
+    The motions of joints (6, J) and tilts (6, J, 2) are those of the tool, whose pose is (4, 4).
+    """
+    g, sags, pull = corrections.bodies.gravity, np.zeros((3, 3)), np.empty(3)
+    for k in range(3):
+        # Moment of the load's weight, by how far its center moves along the tip's axis k.
+        for a in range(3):
+            b, c = (a + 1) % 3, (a + 2) % 3
+            pull[a] = samples.payload * (pose[b, k] * g[c] - pose[c, k] * g[b])
+        for j in range(jacobian.shape[1]):
+            for t in range(3):
+                moves = jacobian[:, j] if t == 2 else tilted[:, j, t]
+                turned = corrections.compliances[j, t] * (moves[3] * pull[0] + moves[4] * pull[1] + moves[5] * pull[2])
+                for a in range(3):
+                    sags[a, k] += moves[a] * turned
+    prior = 0.0
+    for a in range(3):
+        prior += _weighted_square(sags[a], samples.scales[samples.center_row :])
+    _add_products(sags, samples.deviations[samples.center_row :], displacements)
+    return prior
 
 
 @allocating

@@ -8,7 +8,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from crisp_ik_ros.estimators.identification.alignment import align_sessions
-from crisp_ik_ros.estimators.identification.identification import Fit, identify, nuisance_scales, start
+from crisp_ik_ros.estimators.identification.identification import (
+    Fit,
+    identify,
+    joints_of,
+    linearise,
+    nuisance_scales,
+    start,
+)
 from crisp_ik_ros.estimators.identification.kernel_choice import choose_kernel, evidence_gain
 from crisp_ik_ros.estimators.identification.measurements import STILL, TAIL, Measurements, position_precision
 from crisp_ik_ros.estimators.identification.noise import own_noise, with_noise_shape
@@ -37,6 +44,8 @@ FIRST, ITERATIONS, REFINEMENTS = 6, 50, 15
 FINER, SURE = 0.95, 3.0
 # Gain of log evidence with which the order of the rows tells of backlash.
 BEYOND_DOUBT = 20.0
+# Gain of log evidence with which the data tells where the load's center of mass is.
+CENTER_GAIN = 3.0
 
 Progress = Callable[[int, int], None]
 
@@ -62,12 +71,16 @@ class Learnt:
         Errors on held-out samples.
     evidence : dict
         Logarithm of the marginal likelihood of the kernel terms by name, and of backlash.
+    center_deviation : (3,), optional
+        Standard deviation of the load's center of mass along the tip's axes [m], where it is not given and there was a
+        load.
     """
 
     fit: Fit
     data: Measurements
     validation: Validation
     evidence: dict[str, float]
+    center_deviation: Array | None = None
 
 
 def learn(
@@ -79,6 +92,7 @@ def learn(
     locations: tuple[str, ...],
     random_state: int,
     progress: Progress | None = None,
+    fit_center: bool = False,
 ) -> Learnt:
     """Identify a robot.
 
@@ -92,6 +106,8 @@ def learn(
         Whether measuring frame and tool are.
     locations : n of str
         Where each sample was taken; "" where that is not known.
+    fit_center : bool
+        Whether the load's center of mass may be fitted: it is where the evidence asks for it.
 
     Raises
     ------
@@ -106,10 +122,15 @@ def learn(
     # Once the frames are roughly known, so are the lever arms of gravity. Wrong ones look like frames that are far off.
     fit = replace(fit, layout=fit.layout.with_gravity_on(fit.parameters))
     fit = identify(fit, data, priors, ITERATIONS, part_of(progress, 4, 20))
+    fit = _with_unknown_loads(fit, data, priors)
+    center_free = fit_center and data.payloads is not None and bool(_masses(fit, data).any())
+    if center_free and _center_gain(fit, data, priors) > CENTER_GAIN:
+        fit = identify(_with_center(fit, priors), data, priors, ITERATIONS)
     if priors.adapt:
         # At first all that is not explained yet looks like noise, in which small errors are lost. Now that large ones
         # are known, the others get another chance.
-        wide = np.minimum(np.maximum(fit.scales, WIDE * nominal.scales), plain.largest_scales(priors))
+        usual, largest = fit.layout.prior_scales(priors), fit.layout.largest_scales(priors)
+        wide = np.minimum(np.maximum(fit.scales, WIDE * usual), largest)
         again = identify(replace(fit, scales=wide), data, priors, ITERATIONS, part_of(progress, 20, 35))
         fit = max(fit, again, key=lambda found: found.evidence)
     # Frames that imitate each other may have moved far, and the lever arms with them: then those of before are better.
@@ -143,9 +164,65 @@ def learn(
         other = cross_validate(playing, approached, folds, method, nominal, random_state, None, priors)
         if is_better(other, validation, playing, fit, approached):
             fit, data, validation = playing, approached, other
+    if center_free and not fit.layout.center_fitted:
+        # Less is left for noise now: small effects show.
+        evidence["payload center"] = fit.evidence + (gain := _center_gain(fit, data, priors))
+        if gain > CENTER_GAIN:
+            fit = _settled(_with_center(fit, priors), data, priors, None)
+            validation = cross_validate(fit, data, folds, method, nominal, random_state, None, priors)
     if progress is not None:
         progress(100, 100)
-    return Learnt(fit, data, validation, evidence)
+    return Learnt(fit, data, validation, evidence, _center_deviation(fit, data, priors) if center_free else None)
+
+
+def _masses(fit: Fit, data: Measurements) -> Array:
+    """Mass (n,) that the tip carried at each sample [kg]."""
+    found = fit.layout.load_masses(fit.parameters, data.payloads, data.load_of)
+    return np.zeros(len(data)) if found is None else found
+
+
+def _with_unknown_loads(fit: Fit, data: Measurements, priors: Priors) -> Fit:
+    """Fit with the masses of the loads that the data calls unknown, where something tells them from compliance.
+
+    A sag is compliance times weight: another known load, or the arm's own weight as the URDF has it, says what the
+    compliance is. Without either the masses stay at the prior's mean.
+    """
+    if data.load_of is None or data.payloads is None:
+        return fit
+    known = data.payloads[data.load_of < 0]
+    if not (known > 0.0).any() and not fit.layout.robot.masses.any():
+        return fit
+    wider = _with_parameters(fit, replace(fit.layout, unknown_loads=data.load_names), "unknown_loads", priors.payload)
+    return identify(wider, data, priors, ITERATIONS)
+
+
+def _with_center(fit: Fit, priors: Priors) -> Fit:
+    """Return a fit that has the load's center of mass among its parameters, of which nothing is known yet."""
+    return _with_parameters(fit, replace(fit.layout, center_fitted=True), "payload_center", priors.payload_center)
+
+
+def _center_gain(fit: Fit, data: Measurements, priors: Priors) -> float:
+    """Gain of log evidence by a center of mass that is not the tip."""
+    return evidence_gain(_with_center(fit, priors), data, "payload_center")
+
+
+def _center_deviation(fit: Fit, data: Measurements, priors: Priors) -> Array:
+    """Standard deviation (3,) that the data leaves of the load's center of mass [m]."""
+    if not fit.layout.center_fitted:
+        fit = _with_center(fit, priors)
+        fit = replace(fit, equations=linearise(fit, data, joints_of(fit, data))[0])
+    where = fit.layout.slices()["payload_center"]
+    return np.sqrt(np.diag(fit.covariance())[where])
+
+
+def _with_parameters(fit: Fit, layout: Layout, name: str, scale: float) -> Fit:
+    """Return a fit in a layout with further parameters, at zero, of this prior scale."""
+    place = layout.slices()[name]
+    count = place.stop - place.start
+    scales = np.insert(fit.scales, place.start, np.full(count, scale))
+    return replace(
+        fit, layout=layout, parameters=np.insert(fit.parameters, place.start, np.zeros(count)), scales=scales
+    )
 
 
 def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, Measurements, float]:
@@ -157,10 +234,7 @@ def _with_backlash(fit: Fit, data: Measurements, priors: Priors) -> tuple[Fit, M
     stated = data.approaches is not None
     if not stated:
         data = replace(data, approaches=approaches_of(data.configurations))
-    layout = replace(fit.layout, backlash=True)
-    place, count = layout.slices()["backlash"].start, fit.layout.dof
-    scales = np.insert(fit.scales, place, np.full(count, priors.backlash))
-    trial = replace(fit, layout=layout, parameters=np.insert(fit.parameters, place, np.zeros(count)), scales=scales)
+    trial = _with_parameters(fit, replace(fit.layout, backlash=True), "backlash", priors.backlash)
     gain = evidence_gain(trial, data, "backlash")
     if gain <= (0.0 if stated else BEYOND_DOUBT):
         return fit, data, fit.evidence + gain

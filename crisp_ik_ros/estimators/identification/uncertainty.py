@@ -60,6 +60,8 @@ class Uncertainty:
         each axis [m], and of each joint [rad].
     nearness : (J, 257), optional
         Nearness of the measured positions of each joint, as ``nearness_table`` gives it. Default: all are measured.
+    payload : float
+        Mass that the tip carries, which ``layout`` has among its bodies [kg].
     amid : float
         Spread of the tool that is usual at the samples [m].
     """
@@ -76,6 +78,7 @@ class Uncertainty:
     amid: float = np.inf
     joint_misfit: float = 0.0
     nearness: Array | None = None
+    payload: float = 0.0
 
     @classmethod
     def of(cls, fit: Fit, misfit: float, random_state: int, configurations: Array | None = None) -> Uncertainty:
@@ -120,11 +123,16 @@ class Uncertainty:
             np.ascontiguousarray(deviations), np.ascontiguousarray(kernel), self.scales[:plain].copy(),
             scales, np.ascontiguousarray(basis @ basis.T), self.tool[:3, 3].copy(), np.ascontiguousarray(moves),
             np.ones((joints, 2)) if self.nearness is None else self.nearness, *joint_ranges(layout.robot), UNMEASURED,
+            self.payload if layout.center_fitted else 0.0, layout.slices()["payload_center"].start,
         )  # fmt: skip
 
     def __getstate__(self) -> dict[str, Any]:
         # For copies and pickles, which cannot have what compiled code holds.
         return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def carrying(self, layout: Layout, mass: float) -> Uncertainty:
+        """Return the same of the robot of a layout without a load whose tip carries a mass [kg]."""
+        return replace(self, layout=layout.with_payload(mass, self.parameters), payload=mass)
 
     def at(self, frame: Array, tool: Array, measuring: Array | None = None) -> Uncertainty:
         """Return the same of a robot that is measured in another frame, or by another tool (4, 4)."""

@@ -187,7 +187,15 @@ def _unknown(trained: Fit, data: Measurements, held: np.ndarray, random_state: i
     q, which = data.configurations[held], None if data.frame_of is None else data.frame_of[held]
     turn = at_rows(trained.frame, which)[..., :3, :3]
     back = np.swapaxes(turn, -1, -2)
-    return turn @ uncertainty.covariances(q) @ back, turn @ uncertainty.unexplained(q, True) @ back
+    covariances = uncertainty.covariances(q)
+    carried = trained.layout.load_masses(trained.parameters, data.payloads, data.load_of)
+    if trained.layout.center_fitted and carried is not None:
+        # What is not known of the load's center moves the tool by the load's weight.
+        carried = carried[held]
+        for mass in np.unique(carried[carried > 0.0]):
+            own = carried == mass
+            covariances[own] = uncertainty.carrying(trained.layout, float(mass)).covariances(q[own])
+    return turn @ covariances @ back, turn @ uncertainty.unexplained(q, True) @ back
 
 
 def _refit(fit: Fit, data: Measurements, held: np.ndarray, priors: Priors | None) -> Fit:
