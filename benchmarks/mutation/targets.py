@@ -16,11 +16,12 @@ TESTS: dict[str, tuple[str, ...]] = {
         "test_corrections.py::test_forward_kinematics_is_the_plain_model",
         "test_corrections.py::test_jacobian_is_the_derivative",
     ),
-    "robots/chain_report.py": ("test_new_robot.py",),
+    "robots/chain_report.py": ("test_new_robot.py", "test_urdfs_as_found.py"),
     "robots/conditioning.py": ("test_robot_files.py", "test_watch.py"),
     "robots/corrected_chain.py": ("test_corrections.py",),
     "robots/corrected_urdf.py": ("test_corrected_urdf.py",),
     "robots/corrections.py": ("test_corrections.py",),
+    "robots/ends.py": ("test_urdfs_as_found.py",),
     "robots/fixed_links.py": ("test_target_frames.py", "test_answer_properties.py"),
     "robots/gravity.py": (
         "test_corrections.py::test_two_link_moments_by_hand",
@@ -32,6 +33,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     "robots/limits.py": ("test_limits.py",),
     "robots/masses.py": ("test_masses.py",),
     "robots/rigid_motion.py": ("test_corrections.py",),
+    "robots/mesh_files.py": ("test_urdfs_as_found.py",),
     "robots/robot_file.py": ("test_robot_files.py", "test_new_robot.py"),
     "robots/robot_model.py": (
         "test_robot_model.py",

@@ -90,12 +90,20 @@ class Description:
         """All that is to be said of the chain between two links, and of meshes; ``folder`` is where the URDF lies."""
         joints = self.chain(base, tip)
         found = [one for joint in joints for one in _of_joint(joint)]
-        found += self.gripper_findings(base, tip)
+        found += self.shape_and_gripper_findings(base, tip, folder)
         moving = [joint for joint in joints if joint.get("type") in MOVABLE]
         bare = [_link(joint, "child") for joint in moving if not self._mass(_link(joint, "child"))]
         if bare:
             remedy = "add <inertial> from the data sheet; what gravity bends is else learned from typical masses"
             found.append(Finding(WARNING, ", ".join(bare), "no mass", remedy))
+        if not any(link.find("collision") is not None for link in self._links.values()):
+            remedy = "add <collision>; nothing can be said of self-collisions without"
+            found.append(Finding(NOTE, self.name, "no collision shapes", remedy))
+        return found
+
+    def shape_and_gripper_findings(self, base: str, tip: str, folder: Path | None) -> list[Finding]:
+        """Meshes that are missing, where the URDF lies in ``folder``, and joints of a gripper."""
+        found = self._gripper_findings(base, tip)
         lost = MeshFinder(folder).missing(self._root)
         if lost:
             more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
@@ -104,12 +112,9 @@ class Description:
                 "the URDF or source the ROS package"
             )
             found.append(Finding(WARNING, ", ".join(lost[:3]) + more, MISSING_MESHES, remedy))
-        if not any(link.find("collision") is not None for link in self._links.values()):
-            remedy = "add <collision>; nothing can be said of self-collisions without"
-            found.append(Finding(NOTE, self.name, "no collision shapes", remedy))
         return found
 
-    def gripper_findings(self, base: str, tip: str) -> list[Finding]:
+    def _gripper_findings(self, base: str, tip: str) -> list[Finding]:
         """Joints that are a gripper's by their names: those that the chain has, else those that it leaves out."""
         joints = self._tree.gripper_joints(base, tip)
         if joints:

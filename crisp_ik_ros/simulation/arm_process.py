@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,13 +52,18 @@ class ArmProcess:
         self.robot = robot
         self.meshes = meshes
         self._max_answer = max_answer
-        # A fresh interpreter: a fork would share the compiled code's threads, and what PyBullet has open.
-        context = multiprocessing.get_context("spawn")
-        self._connection, remote = context.Pipe()
-        self._process = context.Process(target=_serve, args=(remote, urdf, robot, meshes), daemon=True)
-        self._process.start()
-        remote.close()
+        self._connection, remote = multiprocessing.Pipe()
+        # A fresh interpreter: a fork would share the compiled code's threads, and multiprocessing's own way to start one
+        # runs the caller's script again. In a session of its own: Ctrl-C in a terminal comes to the parent alone.
+        with remote:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from {__name__} import serve; serve({remote.fileno()})"],
+                pass_fds=(remote.fileno(),), stdin=subprocess.DEVNULL, start_new_session=True,
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            )  # fmt: skip
         try:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # what it died of is said below
+                self._connection.send((urdf, robot, meshes))
             self._receive("reads the URDF", MAX_START_S)
         except BaseException:
             self.close()
@@ -85,10 +93,11 @@ class ArmProcess:
     def close(self) -> None:
         """End the process; a second call does nothing."""
         self._connection.close()
-        self._process.join(MAX_END_S)
-        if self._process.is_alive():
+        try:
+            self._process.wait(MAX_END_S)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.join()
+            self._process.wait()
 
     def __enter__(self) -> ArmProcess:
         return self
@@ -111,8 +120,9 @@ class ArmProcess:
         return result
 
     def _crash(self, doing: str) -> SimulatorCrashError:
-        self._process.join(MAX_END_S)
-        code = self._process.exitcode
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(MAX_END_S)
+        code = self._process.returncode
         how = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
         return SimulatorCrashError(f"PyBullet has crashed ({how}) while it {doing} of {self.robot.name!r}")
 
@@ -158,11 +168,11 @@ def with_arm_process(
         return work(arm), f"{reason}; without the meshes it works, so they are left out"
 
 
-def _serve(connection: Connection, urdf: str | Path, robot: RobotModel, meshes: bool) -> None:
-    """Answer requests until the other end is closed."""
-    # Ctrl-C in a terminal comes to both: the parent decides.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def serve(descriptor: int) -> None:
+    """Load an arm and answer requests, in the child process, until the other end of the connection is closed."""
+    connection = Connection(descriptor)
     try:
+        urdf, robot, meshes = connection.recv()
         arm = PyBulletArm(urdf, robot, meshes=meshes)
     except Exception as error:
         connection.send((None, error))
