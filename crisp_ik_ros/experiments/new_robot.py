@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from crisp_ik_ros.simulation.placing import Posture
 
 ALL_DIRECTIONS = 6
+# Time after which PyBullet is taken to hang, on a busy machine too [s].
+MAX_ANSWER_S = 60.0
 # Bytes of a robot file, about.
 SIZE = 10_000
 
@@ -203,14 +205,14 @@ def _look(
     """Posture of the arm, its picture where PyBullet draws one, and what is to be said of that."""
     from crisp_ik_ros.experiments.robot_picture import draw_scene
     from crisp_ik_ros.simulation.arm_process import with_arm_process
-    from crisp_ik_ros.simulation.placing import MAX_SEARCH_S, find_posture
+    from crisp_ik_ros.simulation.placing import find_posture
 
     def work(arm: ArmProcess, skeleton: bool) -> tuple[Posture, np.ndarray]:
         posture = find_posture(robot, arm.collision_free, progress=progress)
         return posture, arm.run(draw_scene, posture.rest, posture.placement, skeleton or not arm.meshes)
 
     try:
-        (posture, scene), warning = with_arm_process(path, robot, lambda arm: work(arm, skeleton), MAX_SEARCH_S)
+        (posture, scene), warning = with_arm_process(path, robot, lambda arm: work(arm, skeleton), MAX_ANSWER_S)
     except (SimulationError, MissingDependencyError) as error:
         what, remedy = f"PyBullet cannot be used: {error}", "nothing for the chain; self-collisions are not checked"
         return find_posture(robot, progress=progress), None, [Finding(WARNING, robot.name, what, remedy)]

@@ -53,8 +53,8 @@ class ArmProcess:
         self.meshes = meshes
         self._max_answer = max_answer
         self._connection, remote = multiprocessing.Pipe()
-        # A fresh interpreter: a fork would share the compiled code's threads, and multiprocessing's own way to start one
-        # runs the caller's script again. In a session of its own: Ctrl-C in a terminal comes to the parent alone.
+        # A fresh interpreter: a fork would share the compiled code's threads, and multiprocessing's own way to start
+        # one runs the caller's script again. In its own session: Ctrl-C in a terminal comes to the parent alone.
         with remote:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", f"from {__name__} import serve; serve({remote.fileno()})"],
