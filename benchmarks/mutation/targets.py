@@ -45,6 +45,7 @@ TESTS: dict[str, tuple[str, ...]] = {
     ),
     "robots/sources.py": ("test_robot_files.py",),
     "robots/urdf.py": ("test_urdf.py", "test_hostile_urdf.py", "test_robot_model.py", "test_masses.py"),
+    "robots/xacro_files.py": ("test_urdfs_as_found.py",),
     "solvers/lbfgsb.py": ("test_solvers.py",),
     "solvers/levenberg_marquardt.py": ("test_solvers.py",),
     "solvers/result.py": ("test_result.py",),
