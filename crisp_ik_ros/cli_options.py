@@ -53,7 +53,12 @@ BaseLink = Annotated[
     str, option(help="First link of the chain; default: the URDF's root.", panel=WHICH_ROBOT, metavar="LINK")
 ]
 TipLink = Annotated[
-    str, option(help="Last link of the chain; default: the URDF's only leaf.", panel=WHICH_ROBOT, metavar="LINK")
+    str,
+    option(
+        help="Last link of the chain; default: the tip of the only arm, before a gripper.",
+        panel=WHICH_ROBOT,
+        metavar="LINK",
+    ),
 ]
 JointBias = Annotated[
     float, option(help="How far every joint of the true robot is off [degrees].", panel=SIMULATED, metavar="DEGREES")

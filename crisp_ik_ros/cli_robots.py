@@ -34,7 +34,7 @@ def new_robot(
     urdf: Annotated[
         str,
         argument(
-            "URDF: a path, or package://PACKAGE/PATH. Expand xacro files first.", files(".urdf"), metavar="URDF"
+            "URDF or xacro file: a path, or package://PACKAGE/PATH.", files(".urdf", ".xacro"), metavar="URDF"
         ),
     ],
     output: Annotated[
@@ -64,12 +64,13 @@ def new_robot(
     Checks the chain, finds a rest and a place for the demo's paths, and draws it. Exits with 1, and writes nothing,
     where the chain has errors.
     """
+    from crisp_ik_ros.cli_progress import progress_bars
     from crisp_ik_ros.experiments.new_robot import NewRobotRequest, make_robot_file
     from crisp_ik_ros.terminal import show
 
-    summary = make_robot_file(
-        NewRobotRequest(urdf, base_link, tip_link, output, picture, controller, planning_group, force)
-    )
+    request = NewRobotRequest(urdf, base_link, tip_link, output, picture, controller, planning_group, force)
+    with progress_bars(as_json) as bar:
+        summary = make_robot_file(request, bar)
     show(summary, as_json)
     if summary["robot file"] is None:
         raise typer.Exit(1)

@@ -35,6 +35,10 @@ class InvalidInputError(CrispIKError, ValueError):
         self.got = got
         self.expected = expected
 
+    def __reduce__(self) -> tuple[type[InvalidInputError], tuple[str, object, str]]:
+        """Arguments of the constructor, for errors that cross from one process to another."""
+        return type(self), (self.name, quoted(self.got), self.expected)
+
 
 class URDFError(CrispIKError, ValueError):
     """A robot description cannot be read, or does not describe a serial chain between the two links."""
@@ -66,6 +70,10 @@ class ModelFileError(CrispIKError, ValueError):
 
 class SimulationError(CrispIKError, RuntimeError):
     """The simulator could not do what was asked (load a robot, sample a region)."""
+
+
+class SimulatorCrashError(SimulationError):
+    """The simulator's process has crashed, or has been ended because it did not answer."""
 
 
 class MissingDependencyError(CrispIKError, ImportError):

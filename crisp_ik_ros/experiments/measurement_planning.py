@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +19,19 @@ from crisp_ik_ros.estimators.model_file import load_model
 from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.files import replacing
 from crisp_ik_ros.robots.catalog import find_robot, find_urdf, robot_names
+from crisp_ik_ros.robots.chain_report import WARNING, Description
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.robots.urdf import read_urdf
 from crisp_ik_ros.transforms import Array
+
+if TYPE_CHECKING:
+    from crisp_ik_ros.simulation.arm_process import ArmProcess
 
 KINDS = {"poses": POSE, "positions": POSITION}
 # Configurations whose errors stand for the workspace's.
-REFERENCES = 200
+REFERENCES, FEWEST_REFERENCES = 200, 50
+# Time for drawing the candidates, and the references, once there are enough [s].
+MAX_DRAWING_S = 20.0
 # Random choices that a plan is compared with, and how many more measurements they get.
 RANDOM_CHOICES, MORE = 5, 2
 # Rows of the table.
@@ -95,8 +102,8 @@ def run_plan(
         When hardly any configuration is allowed.
     """
     # Only here: all else does without a simulator.
+    from crisp_ik_ros.simulation.arm_process import with_arm_process
     from crisp_ik_ros.simulation.candidates import draw_candidates
-    from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 
     begin = time.perf_counter()
     if request.kind not in KINDS:
@@ -113,15 +120,21 @@ def run_plan(
     if known is not None and request.model is None and len(known) >= FEWEST:
         model.fit(known, bar("fitting"))
     box = None if request.box is None else np.reshape(request.box, (2, 3))
-    with PyBulletArm(urdf, robot) as arm:
-        allowed: dict[str, Any] = {
-            "kinematics": model, "margin": request.margin, "floor": request.floor, "clearance": request.clearance
-        }  # fmt: skip
+    allowed: dict[str, Any] = {
+        "kinematics": model, "margin": request.margin, "floor": request.floor, "clearance": request.clearance,
+        "max_time": MAX_DRAWING_S,
+    }  # fmt: skip
+
+    def draw(arm: ArmProcess) -> tuple[Array, Array]:
         candidates = draw_candidates(
-            arm, request.candidates, request.seed, box=box, progress=bar("candidates"), **allowed
+            arm, request.candidates, request.seed, box=box, progress=bar("candidates"), fewest=request.count, **allowed
         )
         # The tool is to be right where the tracker does not see it, too.
-        references = draw_candidates(arm, REFERENCES, request.seed + 1, **allowed)
+        return candidates, draw_candidates(
+            arm, REFERENCES, request.seed + 1, progress=bar("references"), fewest=FEWEST_REFERENCES, **allowed
+        )
+
+    (candidates, references), without_meshes = with_arm_process(urdf, robot, draw)
     kind = KINDS[request.kind]
     bar("choosing")
     plan = plan_measurements(model, request.count, candidates, kind, known, request.criterion, references)
@@ -145,6 +158,7 @@ def run_plan(
         },
         "random ones as good": int(reached[0]) if len(reached) else f"more than {len(middle) - 1}",
         "seconds": time.perf_counter() - begin,
+        "warnings": _warnings(urdf, robot, request, len(candidates), without_meshes),
     }
 
 
@@ -231,6 +245,23 @@ def _source(request: PlanRequest, model: LearnedKinematics, known: Dataset | Non
     if request.model is not None:
         return f"{request.model} and {measured}"
     return f"{measured}: errors are as large as the priors say" if known is None else measured
+
+
+def _warnings(
+    urdf: str | Path, robot: RobotModel, request: PlanRequest, candidates: int, without_meshes: str
+) -> list[str]:
+    """Sentences on what the plan lacks: meshes, candidates, or joints of an arm alone."""
+    folder = None if str(urdf).lstrip().startswith("<") else Path(urdf).parent
+    findings = Description(read_urdf(urdf)).shape_and_gripper_findings(robot.base_link, robot.tip_link, folder)
+    said = [f"{one.about}: {one.what}; {one.remedy}" for one in findings if one.level == WARNING]
+    if without_meshes:
+        said.append(f"{without_meshes}: see that no configuration of the plan lets the arm touch itself")
+    if candidates < request.candidates:
+        said.append(
+            f"drawing candidates was ended after {MAX_DRAWING_S:g} s: {candidates} of {request.candidates}; a plan of "
+            "so many is nearly as good, and --candidates asks for fewer"
+        )
+    return said
 
 
 def _write(path: Path, robot: RobotModel, configurations: Array) -> None:

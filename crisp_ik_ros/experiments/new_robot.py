@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from crisp_ik_ros.errors import InvalidInputError, RobotFileError, URDFError
+from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError, RobotFileError, SimulationError, URDFError
+from crisp_ik_ros.experiments.steps import Progress
 from crisp_ik_ros.files import check_writable, replacing
 from crisp_ik_ros.robots.catalog import robot_names
-from crisp_ik_ros.robots.chain_report import ERROR, EXPAND, NOTE, WARNING, Description, Finding
+from crisp_ik_ros.robots.chain_report import ERROR, MISSING_MESHES, NOTE, WARNING, Description, Finding
 from crisp_ik_ros.robots.conditioning import directions_of
 from crisp_ik_ros.robots.robot_file import RobotFile, is_robot_file, read_robot_file
 from crisp_ik_ros.robots.robot_model import RobotModel
@@ -23,7 +24,15 @@ from crisp_ik_ros.robots.sources import IN_MODELS, IN_PACKAGE, IN_PYBULLET, loca
 from crisp_ik_ros.robots.urdf import read_urdf
 from crisp_ik_ros.trajectories import placed_trajectories
 
+if TYPE_CHECKING:
+    import numpy as np
+
+    from crisp_ik_ros.simulation.arm_process import ArmProcess
+    from crisp_ik_ros.simulation.placing import Posture
+
 ALL_DIRECTIONS = 6
+# Time after which PyBullet is taken to hang, on a busy machine too [s].
+MAX_ANSWER_S = 60.0
 # Bytes of a robot file, about.
 SIZE = 10_000
 
@@ -35,9 +44,9 @@ class NewRobotRequest:
     Attributes
     ----------
     urdf : str
-        Path, or a source as ``sources.locate`` takes it.
+        Path, or a source as ``sources.locate`` takes it; of a URDF or a xacro file.
     base_link, tip_link : str
-        Ends of the chain; empty: the only ones there are.
+        Ends of the chain; empty: as ``LinkTree`` finds them.
     output : Path or None
         File to write; None: named after the robot, in this folder.
     picture : Path or None
@@ -58,8 +67,16 @@ class NewRobotRequest:
     force: bool = False
 
 
-def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
+def make_robot_file(request: NewRobotRequest, bar: Callable[[str], Progress] | None = None) -> dict[str, Any]:
     """Check a URDF's chain and, where nothing is wrong with it, write a robot file and a picture.
+
+    Meshes that are missing are a warning. Where PyBullet cannot be used, self-collisions are not checked.
+
+    Parameters
+    ----------
+    request : NewRobotRequest
+    bar : callable, optional
+        Called with the name of a piece of work; returns what is called as progress(done, total).
 
     Returns
     -------
@@ -69,18 +86,16 @@ def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
     Raises
     ------
     URDFError
-        When the URDF cannot be read, is a xacro file, or has several ends and none was named.
+        When the URDF cannot be read or expanded, or has several ends and none was named.
+    MissingDependencyError
+        When it is a xacro file, and nothing is installed that expands it.
     RobotFileError
         When the file is there already, or cannot be written.
     """
     # Only here: all else does without a simulator.
     from crisp_ik_ros.experiments.robot_picture import draw_robot
-    from crisp_ik_ros.simulation.placing import find_posture
-    from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 
     begin = time.perf_counter()
-    if request.urdf.lower().endswith(".xacro"):
-        raise URDFError(f"{request.urdf} is a xacro file; {EXPAND}")
     path = locate(request.urdf, Path.cwd())
     xml = read_urdf(path)
     try:
@@ -92,25 +107,25 @@ def make_robot_file(request: NewRobotRequest) -> dict[str, Any]:
     output = request.output or Path(f"{name}.yaml")
     _check_output(output, request.force)
     picture = request.picture or output.with_suffix(".png")
-    findings = description.findings(base, tip, _folders(path))
+    findings = description.findings(base, tip, path.parent)
     summary: dict[str, Any] = {"urdf": str(path), "chain": f"{base} to {tip}"}
     if any(finding.level == ERROR for finding in findings):
         return {**summary, "findings": _told(findings), "robot file": None, "next": "correct the errors, then again"}
     robot = RobotModel.from_urdf(path, base, tip)
     directions = directions_of(robot)
-    with PyBulletArm(path, robot) as arm:
-        posture = find_posture(arm)
-        rest = dict(zip(robot.joint_names, posture.rest.tolist(), strict=True))
-        file = RobotFile(
-            output, _source(request.urdf, path, output), description.name, base, tip, rest,
-            controller=request.controller, planning_group=request.planning_group, demo=posture.placement,
-        )  # fmt: skip
-        findings += _of_arm(robot, directions, posture.placement is not None, posture.free)
-        with replacing(output, RobotFileError, "robot file") as stream:
-            stream.write(robot_file_text(file).encode())
-        written = read_robot_file(output).model()
-        with PyBulletArm(path, written) as resting:
-            draw_robot(resting, posture.placement, f"{description.name}: {base} to {tip}", picture)
+    skeleton = any(finding.what == MISSING_MESHES for finding in findings)
+    posture, scene, unusual = _look(path, robot, skeleton, (bar or _no_bar)("place of the demonstration"))
+    findings += unusual
+    rest = dict(zip(robot.joint_names, posture.rest.tolist(), strict=True))
+    file = RobotFile(
+        output, _source(request.urdf, path, output), description.name, base, tip, rest,
+        controller=request.controller, planning_group=request.planning_group, demo=posture.placement,
+    )  # fmt: skip
+    findings += _of_arm(robot, directions, posture)
+    with replacing(output, RobotFileError, "robot file") as stream:
+        stream.write(robot_file_text(file).encode())
+    written = read_robot_file(output).model()
+    draw_robot(written, posture.placement, f"{description.name}: {base} to {tip}", picture, scene)
     placed = {} if posture.placement is None else asdict(posture.placement)
     return {
         **summary,
@@ -184,10 +199,29 @@ def _check_output(output: Path, force: bool) -> None:
     check_writable(output, SIZE, RobotFileError, "robot file")
 
 
-def _folders(urdf: Path) -> list[Path]:
-    """Where meshes are looked for, as the simulator does."""
-    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    return [urdf.resolve().parent, Path("/"), *(Path(prefix) / "share" for prefix in prefixes)]
+def _look(
+    path: Path, robot: RobotModel, skeleton: bool, progress: Progress
+) -> tuple[Posture, np.ndarray | None, list[Finding]]:
+    """Posture of the arm, its picture where PyBullet draws one, and what is to be said of that."""
+    from crisp_ik_ros.experiments.robot_picture import draw_scene
+    from crisp_ik_ros.simulation.arm_process import with_arm_process
+    from crisp_ik_ros.simulation.placing import find_posture
+
+    def work(arm: ArmProcess, skeleton: bool) -> tuple[Posture, np.ndarray]:
+        posture = find_posture(robot, arm.collision_free, progress=progress)
+        return posture, arm.run(draw_scene, posture.rest, posture.placement, skeleton or not arm.meshes)
+
+    try:
+        (posture, scene), warning = with_arm_process(path, robot, lambda arm: work(arm, skeleton), MAX_ANSWER_S)
+    except (SimulationError, MissingDependencyError) as error:
+        what, remedy = f"PyBullet cannot be used: {error}", "nothing for the chain; self-collisions are not checked"
+        return find_posture(robot, progress=progress), None, [Finding(WARNING, robot.name, what, remedy)]
+    remedy = "look at the meshes, or convert them to .obj or .stl; self-collisions are checked without them"
+    return posture, scene, [Finding(WARNING, robot.name, warning, remedy)] if warning else []
+
+
+def _no_bar(label: str) -> Progress:
+    return lambda done, total: None
 
 
 def _source(urdf: str, path: Path, output: Path) -> str:
@@ -198,17 +232,21 @@ def _source(urdf: str, path: Path, output: Path) -> str:
     return str(full.relative_to(folder)) if full.is_relative_to(folder) else str(full)
 
 
-def _of_arm(robot: RobotModel, directions: int, placed: bool, free: bool) -> list[Finding]:
+def _of_arm(robot: RobotModel, directions: int, posture: Posture) -> list[Finding]:
     found = []
     if directions < ALL_DIRECTIONS:
         what = f"it moves its tool in {directions} of {ALL_DIRECTIONS} directions"
         found.append(Finding(NOTE, robot.name, what, "ask for poses that such an arm can take only"))
-    if not free:
+    if not posture.free:
         what = "no configuration was found in which it does not touch itself"
         found.append(
             Finding(WARNING, robot.name, what, "look at the picture; correct <collision>, or rest in the file")
         )
-    if not placed:
+    if not posture.complete:
+        which = "without one" if posture.placement is None else "with the best so far"
+        what = f"the search for a place of the demonstration was ended after its time; it goes on {which}"
+        found.append(Finding(NOTE, robot.name, what, "look at the picture; rest and demo can be changed in the file"))
+    if posture.placement is None:
         remedy = "set demo in the file by hand, or do without 'crisp-ik sim'; training and serving need no demo"
         found.append(Finding(WARNING, robot.name, "no place was found for spiral or circle", remedy))
     return found

@@ -23,17 +23,23 @@ REACHED, CELLS = 40_000, 60
 THICKNESS = 0.12
 # An arm so long stands on the renderer's floor [m].
 LONGEST_ON_FLOOR = 2.0
+# Of lines from joint to joint, where the meshes of the links are missing: radius as a share of the reach, and color.
+SKELETON_RADIUS = 0.012
+SKELETON_COLOR = (0.45, 0.47, 0.50, 1.0)
 
 
-def draw_robot(arm: PyBulletArm, placement: Placement | None, title: str, path: Path) -> None:
+def draw_robot(
+    robot: RobotModel, placement: Placement | None, title: str, path: Path, scene: np.ndarray | None = None
+) -> None:
     """Draw an arm at rest with its trajectories, and sections through what its tip reaches, and write a PNG.
 
     Parameters
     ----------
-    arm : PyBulletArm
-        Its state is changed.
+    robot : RobotModel
     placement : Placement or None
         Of the trajectories.
+    scene : (height, width, 3) uint8, optional
+        From ``draw_scene``. Default: lines from joint to joint, for which no simulator is needed.
     title : str
     path : Path
         File to write.
@@ -45,14 +51,16 @@ def draw_robot(arm: PyBulletArm, placement: Placement | None, title: str, path: 
     """
     from matplotlib.figure import Figure
 
-    robot = arm.robot
-    paths = [] if placement is None else [place_trajectory(name, placement) for name in placed_trajectories(placement)]
+    paths = _paths(placement)
     figure = Figure(figsize=(12.0, 6.6), dpi=110, layout="constrained")
     figure.suptitle(title, fontsize=14)
     grid: Any = figure.add_gridspec(2, 3)
-    axes = figure.add_subplot(grid[:, :2])
-    axes.imshow(_scene(arm, paths), interpolation="lanczos")
-    axes.set_axis_off()
+    if scene is None:
+        _draw_skeleton(figure.add_subplot(grid[:, :2], projection="3d"), robot, paths)
+    else:
+        axes = figure.add_subplot(grid[:, :2])
+        axes.imshow(scene, interpolation="lanczos")
+        axes.set_axis_off()
     tips = robot.forward_kinematics(robot.random_configurations(REACHED, np.random.default_rng(0)))[:, :3, 3]
     rest = robot.forward_kinematics(robot.rest)[:3, 3]
     middle = np.mean([p[:, :3, 3].mean(axis=0) for p in paths], axis=0) if paths else rest
@@ -96,9 +104,22 @@ def _draw_section(
     axes.grid(alpha=0.3)
 
 
-def _scene(arm: PyBulletArm, paths: list[Array]) -> np.ndarray:
-    robot = arm.robot
-    arm.reset(robot.rest)
+def draw_scene(arm: PyBulletArm, rest: Array, placement: Placement | None, skeleton: bool = False) -> np.ndarray:
+    """Picture (height, width, 3) uint8 of an arm with its trajectories.
+
+    Parameters
+    ----------
+    arm : PyBulletArm
+        Its state is changed.
+    rest : (J,)
+        Configuration that it is drawn in [rad or m].
+    placement : Placement or None
+        Of the trajectories.
+    skeleton : bool
+        Whether lines from joint to joint are drawn as well, for an arm whose meshes are missing.
+    """
+    robot, paths = arm.robot.with_rest(rest), _paths(placement)
+    arm.reset(rest)
     frames = _joint_positions(robot)
     points = np.concatenate([frames, *[path[:, :3, 3] for path in paths]])
     lowest, highest = points.min(axis=0), points.max(axis=0)
@@ -115,6 +136,8 @@ def _scene(arm: PyBulletArm, paths: list[Array]) -> np.ndarray:
     floor = 0.0 if lowest[2] > -1e-6 and not flat and robot.reach < LONGEST_ON_FLOOR else None
     radius = 0.0025 * robot.reach
     drawn = [arm.add_mesh(*tube_mesh(path[:, :3, 3], radius), TARGET_COLOR) for path in paths]
+    if skeleton:
+        drawn.append(arm.add_mesh(*tube_mesh(frames, SKELETON_RADIUS * robot.reach), SKELETON_COLOR))
     try:
         return render_scene(arm, width=1100, height=900, camera=camera, floor=floor)
     finally:
@@ -122,9 +145,24 @@ def _scene(arm: PyBulletArm, paths: list[Array]) -> np.ndarray:
             arm.remove(body)
 
 
+def _paths(placement: Placement | None) -> list[Array]:
+    """Poses (n, 4, 4) of each trajectory that has a place."""
+    return [] if placement is None else [place_trajectory(name, placement) for name in placed_trajectories(placement)]
+
+
+def _draw_skeleton(axes: Any, robot: RobotModel, paths: list[Array]) -> None:
+    axes.plot(*_joint_positions(robot).T, "o-", color=SKELETON_COLOR[:3], linewidth=4.0)
+    for path in paths:
+        axes.plot(*path[:, :3, 3].T, color=TARGET_COLOR[:3], linewidth=1.6)
+    axes.set_aspect("equal")
+    axes.set_xlabel("x [m]")
+    axes.set_ylabel("y [m]")
+    axes.set_zlabel("z [m]")
+
+
 def _joint_positions(robot: RobotModel) -> Array:
     """Positions (J + 1, 3) of base and joints at rest, and of the tip."""
-    positions = [np.zeros(3), robot.forward_kinematics(robot.rest)[:3, 3]]
+    positions = [np.zeros(3)]
     pose, values = np.eye(4), iter(robot.rest)
     for joint in robot.joints:
         pose = pose @ joint.origin
@@ -137,4 +175,4 @@ def _joint_positions(robot: RobotModel) -> Array:
             else:
                 motion[:3, :3] = rotation_exponential(value * joint.axis)
             pose = pose @ motion
-    return np.array(positions)
+    return np.array([*positions, robot.forward_kinematics(robot.rest)[:3, 3]])

@@ -54,7 +54,7 @@ def declare_robot(node: Node) -> dict[str, str]:
         ),
         "urdf": declare(node, "urdf", "", "Path of the robot's URDF, without a robot. Empty: the Franka Panda."),
         "base_link": declare(node, "base_link", "", "First link of the chain. Empty: the root (Panda: panda_link0)."),
-        "tip_link": declare(node, "tip_link", "", "Tool link. Empty: the only leaf (Panda: panda_grasptarget)."),
+        "tip_link": declare(node, "tip_link", "", "Tool link. Empty: the only arm's tip (Panda: panda_grasptarget)."),
     }
 
 

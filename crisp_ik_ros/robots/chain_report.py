@@ -8,13 +8,16 @@ from pathlib import Path
 from xml.etree.ElementTree import Element
 
 from crisp_ik_ros.errors import URDFError
+from crisp_ik_ros.robots.ends import MOVABLE, LinkTree, TreeJoint
 from crisp_ik_ros.robots.guarded_xml import parse_xml
-from crisp_ik_ros.robots.urdf import MOST_JOINTS, MOVABLE
+from crisp_ik_ros.robots.mesh_files import MeshFinder
+from crisp_ik_ros.robots.urdf import MOST_JOINTS
+from crisp_ik_ros.robots.xacro_files import EXPAND
 
 ERROR, WARNING, NOTE = "error", "warning", "note"
-EXPAND = "expand it first: xacro ROBOT.urdf.xacro > robot.urdf (with ROS: ros2 run xacro xacro ...)"
-# Ends that are listed at most.
-LISTED = 20
+MISSING_MESHES = "meshes that are not found"
+# Joints of grippers that a note names.
+MAX_GRIPPERS_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,15 @@ class Description:
         root = parse_xml(xml)
         if any("xacro" in str(part.tag) for part in root.iter()):
             raise URDFError(f"it is a xacro file, with macros that only xacro can read; {EXPAND}")
+        self._root = root
         self.name = root.get("name") or "robot"
         self._links = {link.get("name", ""): link for link in root.findall("link")}
         joints = root.findall("joint")
         self._above = {_link(joint, "child"): joint for joint in joints}
-        self._parents = {_link(joint, "parent") for joint in joints}
+        self._tree = LinkTree(
+            self._links,
+            [TreeJoint(j.get("name", ""), j.get("type", ""), _link(j, "parent"), _link(j, "child")) for j in joints],
+        )
         if not self._links:
             raise URDFError("it has no <link>; a URDF's <robot> element is expected")
 
@@ -66,13 +73,10 @@ class Description:
         Raises
         ------
         URDFError
-            When they are not named and the URDF has several roots or leaves; all are listed.
+            When they are not named and the URDF leaves a choice; all that can be named are listed.
         """
-        roots = [link for link in self._links if link not in self._above]
-        leaves = [link for link in self._links if link not in self._parents]
-        base = base_link or self._only(roots, "--base-link", "root", {})
-        counts = {leaf: sum(joint.get("type") in MOVABLE for joint in self.chain(base, leaf)) for leaf in leaves}
-        return base, tip_link or self._only(leaves, "--tip-link", "leaf", counts)
+        base = base_link or self._tree.default_base("--base-link")
+        return base, tip_link or self._tree.default_tip(base, "--tip-link")
 
     def chain(self, base: str, tip: str) -> list[Element]:
         """Joints from base to tip; none where they are not connected."""
@@ -82,35 +86,53 @@ class Description:
             tip = _link(self._above[tip], "parent")
         return joints if tip == base else []
 
-    def findings(self, base: str, tip: str, folders: list[Path]) -> list[Finding]:
-        """All that is to be said of the chain between two links, and of meshes, which are looked for in ``folders``."""
+    def findings(self, base: str, tip: str, folder: Path | None) -> list[Finding]:
+        """All that is to be said of the chain between two links, and of meshes; ``folder`` is where the URDF lies."""
         joints = self.chain(base, tip)
         found = [one for joint in joints for one in _of_joint(joint)]
+        found += self.shape_and_gripper_findings(base, tip, folder)
         moving = [joint for joint in joints if joint.get("type") in MOVABLE]
         bare = [_link(joint, "child") for joint in moving if not self._mass(_link(joint, "child"))]
         if bare:
             remedy = "add <inertial> from the data sheet; what gravity bends is else learned from typical masses"
             found.append(Finding(WARNING, ", ".join(bare), "no mass", remedy))
-        lost = sorted({name for link in self._links.values() for name in _lost_meshes(link, folders)})
-        if lost:
-            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
-            remedy = "put them beside the URDF, or source the ROS package; without them parts of the arm are not seen"
-            found.append(Finding(WARNING, ", ".join(lost[:3]) + more, "meshes that are not found", remedy))
         if not any(link.find("collision") is not None for link in self._links.values()):
             remedy = "add <collision>; nothing can be said of self-collisions without"
             found.append(Finding(NOTE, self.name, "no collision shapes", remedy))
         return found
 
+    def shape_and_gripper_findings(self, base: str, tip: str, folder: Path | None) -> list[Finding]:
+        """Meshes that are missing, where the URDF lies in ``folder``, and joints of a gripper."""
+        found = self._gripper_findings(base, tip)
+        lost = MeshFinder(folder).missing(self._root)
+        if lost:
+            more = f" and {len(lost) - 3} more" if len(lost) > 3 else ""
+            remedy = (
+                "nothing for the chain, which needs none. For pictures, and to avoid self-collisions, put them beside "
+                "the URDF or source the ROS package"
+            )
+            found.append(Finding(WARNING, ", ".join(lost[:3]) + more, MISSING_MESHES, remedy))
+        return found
+
+    def _gripper_findings(self, base: str, tip: str) -> list[Finding]:
+        """Joints that are a gripper's by their names: those that the chain has, else those that it leaves out."""
+        joints = self._tree.gripper_joints(base, tip)
+        if joints:
+            remedy = f"--tip-link {joints[0].parent} ends the arm before it"
+            about = ", ".join(joint.name for joint in joints)
+            return [Finding(WARNING, about, "named like a joint of a gripper, and part of the arm", remedy)]
+        joints = self._tree.grippers_left_out(base, tip)
+        if joints:
+            about = ", ".join(joint.name for joint in joints[:MAX_GRIPPERS_NAMED])
+            remedy = f"nothing, or --tip-link {joints[0].child} to make it a joint of the arm"
+            return [
+                Finding(NOTE, about, f"named like a joint of a gripper, and left out: the arm ends at {tip}", remedy)
+            ]
+        return []
+
     def _mass(self, link: str) -> float:
         element = self._links[link].find("inertial/mass") if link in self._links else None
         return _number(None if element is None else element.get("value")) or 0.0
-
-    def _only(self, candidates: list[str], option: str, what: str, counts: dict[str, int]) -> str:
-        if len(candidates) == 1:
-            return candidates[0]
-        listed = ", ".join(f"{one} ({counts[one]} joints)" if counts else one for one in candidates[:LISTED])
-        more = f" and {len(candidates) - LISTED} more" if len(candidates) > LISTED else ""
-        raise URDFError(f"{option} is needed: the URDF has {len(candidates)} {what} links: {listed}{more}")
 
 
 def _of_joint(joint: Element) -> list[Finding]:
@@ -141,16 +163,6 @@ def _of_joint(joint: Element) -> list[Finding]:
 
 
 _LIMITS = ("lower", "upper", "velocity")
-
-
-def _lost_meshes(link: Element, folders: list[Path]) -> list[str]:
-    names = [mesh.get("filename", "") for mesh in link.iter("mesh")]
-    stripped = [name.partition("://")[2] if "://" in name else name for name in names]
-    return [
-        name
-        for name, path in zip(names, stripped, strict=True)
-        if not any((folder / path).is_file() for folder in folders)
-    ]
 
 
 def _link(joint: Element, end: str) -> str:

@@ -44,7 +44,7 @@ class RobotFile:
     description : str
         The robot in a few words.
     base_link, tip_link : str
-        Ends of the chain; empty: the URDF's root and only leaf.
+        Ends of the chain; empty: the URDF's root, and the tip of its only arm.
     rest : dict of str to float
         Configuration that redundancy is resolved towards, by joint [rad or m]; empty: the middles of the limits.
     limits : dict of str to Limits

@@ -106,7 +106,7 @@ class RobotModel:
     ) -> RobotModel:
         """Read the chain between two links of a URDF, given as a path or as XML text.
 
-        ``base_link`` defaults to the root link, ``tip_link`` to the only leaf.
+        ``base_link`` defaults to the root link, ``tip_link`` to the tip of the only arm, before a gripper.
 
         Raises
         ------

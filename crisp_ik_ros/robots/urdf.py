@@ -12,12 +12,14 @@ import numpy as np
 
 from crisp_ik_ros.errors import URDFError
 from crisp_ik_ros.files import read_file, shortened
+from crisp_ik_ros.robots.ends import MOVABLE, LinkTree, TreeJoint
 from crisp_ik_ros.robots.guarded_xml import LARGEST, plain_xml
+from crisp_ik_ros.robots.xacro_files import SUFFIX as XACRO_SUFFIX
+from crisp_ik_ros.robots.xacro_files import expand_xacro, is_xacro, require_xacro
 from crisp_ik_ros.transforms import Array
 
 # No file system takes a longer path.
 LONGEST_PATH = 4096
-MOVABLE = ("revolute", "continuous", "prismatic")
 # More than any arm has: joints of a chain, lengths [m], joint limits [rad or m], masses of links [kg].
 MOST_JOINTS, LARGEST_LENGTH, LARGEST_LIMIT, LARGEST_MASS = 1000, 1e6, 1e12, 1e9
 
@@ -92,21 +94,27 @@ class Body:
 
 
 def read_urdf(path_or_xml: str | Path) -> bytes:
-    """Bytes of a URDF given as a path or as its XML text.
+    """Bytes of a URDF given as a path or as its XML text; a xacro file is expanded.
 
     Raises
     ------
     URDFError
-        When there is no such file, or it is larger than 16 MiB.
+        When there is no such file, it is larger than 16 MiB, or it is a xacro file that cannot be expanded.
+    MissingDependencyError
+        When it is a xacro file, and nothing is installed that expands it.
     """
     text = str(path_or_xml)
     if text.lstrip().startswith("<"):
         return text.encode()
+    path = Path(path_or_xml)
     try:
-        return read_file(Path(path_or_xml), LARGEST, URDFError, "URDF")
+        if path.suffix.lower() == XACRO_SUFFIX:
+            require_xacro(path)
+        content = read_file(path, LARGEST, URDFError, "URDF")
     except URDFError as error:
         said = "" if len(text) > LONGEST_PATH else f" ({error})"
         raise URDFError(f"no URDF file at {shortened(text)}; give a path to one, or its XML text{said}") from error
+    return expand_xacro(path) if is_xacro(path, content) else content
 
 
 def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None = None) -> ParsedChain:
@@ -117,7 +125,7 @@ def parse_chain(xml: bytes, base_link: str | None = None, tip_link: str | None =
     xml : bytes
         The URDF. Document type declarations are refused: nothing is expanded or fetched.
     base_link, tip_link : str, optional
-        The ends. Default: the root link, and the only leaf.
+        The ends. Default: the root link, and the tip of the only arm, as ``LinkTree.default_tip`` has it.
 
     Returns
     -------
@@ -176,11 +184,12 @@ def parse_tree(xml: bytes) -> tuple[Any, dict[str, Any]]:
 def _chain(robot: Any, base_link: str | None, tip_link: str | None) -> ParsedChain:
     links = {link.name for link in robot.links}
     joint_above = _joints_above(robot, links)
-    base_link = base_link or _only(sorted(links - set(joint_above)), "base_link", "root")
-    tip_link = tip_link or _only(sorted(links - {joint.parent for joint in robot.joints}), "tip_link", "leaf")
+    tree = LinkTree(sorted(links), [TreeJoint(j.name, j.type, j.parent, j.child) for j in robot.joints])
     for label, link in (("base_link", base_link), ("tip_link", tip_link)):
-        if link not in links:
+        if link and link not in links:
             raise URDFError(f"{label} {link!r} is not in the URDF; it has {', '.join(sorted(links)[:40])}")
+    base_link = base_link or tree.default_base("base_link")
+    tip_link = tip_link or tree.default_tip(base_link, "tip_link")
     chain: list[ChainJoint] = []
     link = tip_link
     while link != base_link:
@@ -245,14 +254,6 @@ def _parse_with_yourdfpy(xml: bytes) -> Any:
     if not model.robot.links:
         raise URDFError("the XML has no <link>; a URDF's <robot> element is expected")
     return model.robot
-
-
-def _only(candidates: list[str], label: str, what: str) -> str:
-    if len(candidates) != 1:
-        raise URDFError(
-            f"{label} is needed: the URDF has {len(candidates)} {what} links ({', '.join(candidates[:12])})"
-        )
-    return candidates[0]
 
 
 def _body(link: Any, joint: Any) -> Body:

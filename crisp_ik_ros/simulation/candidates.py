@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike
 from crisp_ik_ros.errors import InvalidInputError, SimulationError
 from crisp_ik_ros.estimators.hyperparameters import check_not_negative, check_whole
 from crisp_ik_ros.robots.robot_model import RobotModel
+from crisp_ik_ros.simulation.arm_process import ArmProcess
 from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.transforms import Array
 
@@ -19,7 +21,7 @@ PATIENCE = 100
 
 
 def draw_candidates(
-    arm: PyBulletArm,
+    arm: PyBulletArm | ArmProcess,
     count: int,
     seed: int = 0,
     kinematics: RobotModel | None = None,
@@ -28,12 +30,14 @@ def draw_candidates(
     floor: float | None = None,
     clearance: float = 0.02,
     progress: Callable[[int, int], None] | None = None,
+    max_time: float = np.inf,
+    fewest: int | None = None,
 ) -> Array:
     """Draw configurations (count, J), uniform within the limits, that an arm can be measured at.
 
     Parameters
     ----------
-    arm : PyBulletArm
+    arm : PyBulletArm or ArmProcess
         Its shapes are what must not touch.
     count : int
     seed : int
@@ -50,6 +54,10 @@ def draw_candidates(
         Distance that links keep from each other and from the floor [m].
     progress : callable, optional
         Called as progress(done, count).
+    max_time : float
+        Time after which no more are drawn [s], once there are ``fewest``.
+    fewest : int, optional
+        Number that will do where the time is over. Default: ``count``.
 
     Raises
     ------
@@ -74,7 +82,8 @@ def draw_candidates(
     rng = np.random.default_rng(seed)
     kept: list[Array] = []
     done = drawn = 0
-    while done < count:
+    end = time.monotonic() + max_time
+    while done < count and (done < (fewest or count) or time.monotonic() < end):
         configurations = rng.uniform(lower, upper, (BLOCK, robot.dof))
         drawn += BLOCK
         tips = (kinematics or robot).forward_kinematics(configurations)[:, :3, 3]

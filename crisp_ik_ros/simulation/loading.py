@@ -17,31 +17,33 @@ from xml.etree import ElementTree
 
 from crisp_ik_ros.errors import SimulationError
 from crisp_ik_ros.robots.guarded_xml import parse_xml
+from crisp_ik_ros.robots.mesh_files import MeshFinder, mesh_shapes
 
 _lock = threading.Lock()
 
 
-def portable_urdf(xml: bytes, folder: Path | None) -> bytes:
+def portable_urdf(xml: bytes, folder: Path | None, meshes: bool = True) -> bytes:
     """URDF that PyBullet reads as it is meant, and from anywhere: absolute mesh paths, axes of unit length.
+
+    A shape whose mesh file is nowhere is left out, where PyBullet would refuse the whole robot.
 
     Parameters
     ----------
     xml : bytes
         The URDF.
     folder : Path or None
-        Where it lies. ``package://`` is tried there and in the ``share`` folders of ``AMENT_PREFIX_PATH``; a file that
-        is nowhere keeps its name.
+        Where it lies; files are looked for as ``MeshFinder`` does.
+    meshes : bool
+        False: all meshes are left out.
     """
     root = parse_xml(xml)
-    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep) if prefix]
-    folders = [Path(prefix) / "share" for prefix in prefixes]
-    if folder is not None:
-        folders.insert(0, folder)
-    for mesh in root.iter("mesh"):
-        name = mesh.get("filename", "").removeprefix("package://").removeprefix("model://").removeprefix("file://")
-        found = [candidate / name for candidate in folders if (candidate / name).is_file()]
-        if found:
-            mesh.set("filename", str(found[0].resolve()))
+    finder = MeshFinder(folder)
+    for link, shape, mesh in list(mesh_shapes(root)):
+        found = finder.find(mesh.get("filename", "")) if meshes else None
+        if found is not None:
+            mesh.set("filename", str(found))
+        elif shape in link:
+            link.remove(shape)
     for axis in root.iter("axis"):
         # PyBullet would slide a prismatic joint by the length of its axis.
         vector = [float(value) for value in axis.get("xyz", "1 0 0").split()]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.robots.conditioning import condition_numbers, directions_of
 from crisp_ik_ros.robots.placement import Placement
 from crisp_ik_ros.robots.robot_model import RobotModel, rotation_z_to
-from crisp_ik_ros.simulation.pybullet_arm import PyBulletArm
 from crisp_ik_ros.trajectories import place_trajectory, placed_trajectories
 from crisp_ik_ros.transforms import Array, euler_from_matrix, make_pose, matrix_from_euler
 
@@ -21,8 +21,12 @@ from crisp_ik_ros.transforms import Array, euler_from_matrix, make_pose, matrix_
 DRAWN, CLOSER, TRIED, TRIED_OF_FEW = 60_000, 4_000, 60, 20
 # Good places that are compared.
 ENOUGH = 4
+# Parts of a trajectory, after each of which one that cannot be followed is given up.
+PARTS = 12
 # Targets of each trajectory, the time to search for one, and for the place above them all [s].
 POINTS, PATIENCE, FIRST_PATIENCE = 60, 0.2, 0.05
+# Time for the whole search [s].
+MAX_SEARCH_S = 20.0
 # Time for a first search, of which a machine that compiles takes most [s].
 COMPILING = 120.0
 # From the limits the whole way, as a share of a joint's range; of joints that turn without end: of nothing.
@@ -52,7 +56,9 @@ class Posture:
     condition : float
         Largest condition number of the Jacobian there; at rest where there is no place.
     free : bool
-        Whether the arm touches nothing of itself, at rest and there.
+        Whether the arm touches nothing of itself, at rest and there; True where that is not checked.
+    complete : bool
+        Whether the search came to its end; False where its time did.
     """
 
     rest: Array
@@ -60,9 +66,19 @@ class Posture:
     margin: float
     condition: float
     free: bool
+    complete: bool = True
 
 
-def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
+CollisionFree = Callable[[Array], np.ndarray]
+
+
+def find_posture(
+    robot: RobotModel,
+    collision_free: CollisionFree | None = None,
+    seed: int = 0,
+    max_search: float = MAX_SEARCH_S,
+    progress: Callable[[int, int], None] | None = None,
+) -> Posture:
     """Search for a rest configuration and a placement of the trajectories, away from limits, singularities and itself.
 
     The tool points straight down in front of the arm where it can, as in the paper; the arm rests a little above. Of an
@@ -70,14 +86,19 @@ def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
 
     Parameters
     ----------
-    arm : PyBulletArm
-        Its nominal model is what is placed; its shapes are what must not touch.
+    robot : RobotModel
+    collision_free : callable, optional
+        Whether the arm touches nothing of itself: bool (n,), of configurations (n, J). Default: not checked.
     seed : int
         Of the random configurations.
+    max_search : float
+        Time after which the best that was found is taken [s]; what has to be compiled first does not count.
+    progress : callable, optional
+        Called as progress(done, total).
     """
-    robot = arm.robot
     # What is compiled at the first search is not to take the time of those that count.
     ModelBasedIK(robot).solve_path(robot.forward_kinematics(robot.rest)[None], robot.rest, timeout=COMPILING)
+    search = _Search(robot, collision_free or _all_free, time.monotonic() + max_search)
     directions = directions_of(robot)
     configurations = _draw(robot, np.random.default_rng(seed))
     poses = robot.forward_kinematics(configurations)
@@ -88,22 +109,45 @@ def find_posture(arm: PyBulletArm, seed: int = 0) -> Posture:
     score = _handiness(robot, poses, axis, directions) + np.minimum(1.0, 8.0 / conditions)
     score += np.minimum(1.0, _margins(robot, configurations) / 0.2)
     order = np.argsort(-score, kind="stable")[: TRIED if directions == ALL_DIRECTIONS else TRIED_OF_FEW]
-    order = order[arm.collision_free(configurations[order])]
+    order = order[search.collision_free(configurations[order])]
     found: list[Posture] = []
-    for index in order:
+    for number, index in enumerate(order):
+        if progress is not None:
+            progress(number, len(order))
         for placement in _placements(robot, poses[index], axis, directions):
-            posture = _tried(arm, configurations[index], placement, directions)
+            posture = _tried(search, configurations[index], placement, directions)
             if posture is not None:
                 found.append(posture)
                 break
-        if len(found) == ENOUGH:
+        if len(found) == ENOUGH or search.over:
             break
+    if progress is not None:
+        progress(1, 1)
+    complete = not search.over
     if found:
-        return max(found, key=lambda one: min(one.margin / 0.2, 1.0) + min(10.0 / one.condition, 1.0))
+        best_posture = max(found, key=lambda one: min(one.margin / 0.2, 1.0) + min(10.0 / one.condition, 1.0))
+        return replace(best_posture, complete=complete)
     best = configurations[order[0]] if len(order) else robot.rest
     rest = np.clip(np.round(best, 3), robot.lower, robot.upper)
     condition = float(condition_numbers(robot, rest, directions))
-    return Posture(rest, None, float(_margins(robot, rest)), condition, bool(len(order)))
+    return Posture(rest, None, float(_margins(robot, rest)), condition, bool(len(order)), complete)
+
+
+@dataclass(frozen=True)
+class _Search:
+    """A robot, what it must not touch, and when to end."""
+
+    robot: RobotModel
+    collision_free: CollisionFree
+    end: float
+
+    @property
+    def over(self) -> bool:
+        return time.monotonic() >= self.end
+
+
+def _all_free(configurations: Array) -> np.ndarray:
+    return np.ones(len(configurations), dtype=bool)
 
 
 def _draw(robot: RobotModel, rng: np.random.Generator) -> Array:
@@ -189,9 +233,9 @@ def _upright(rotation: Array, axis: Array) -> Array:
     return matrix_from_euler([0.0, 0.0, angle]) @ matrix_from_euler([np.pi, 0.0, 0.0]) @ tool_to_axis.T
 
 
-def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int) -> Posture | None:
+def _tried(search: _Search, near: Array, placement: Placement, directions: int) -> Posture | None:
     """Posture with that placement, reached from a configuration ``near`` (J,); None where it is not good enough."""
-    robot = arm.robot.with_rest(near)
+    robot = search.robot.with_rest(near)
     paths = [place_trajectory(name, placement, POINTS) for name in placed_trajectories(placement)]
     above = paths[0][0].copy()
     above[:3, 3] = np.mean([path[:, :3, 3].mean(axis=0) for path in paths], axis=0)
@@ -204,10 +248,10 @@ def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int)
     solver = ModelBasedIK(robot.with_rest(rest), timeout=PATIENCE)
     ways = []
     for path in paths:
-        way = solver.solve_path(path, rest)
-        if not way.success.all():
+        way = _followed(solver, path, rest, search)
+        if way is None:
             return None
-        ways.append(way.configurations)
+        ways.append(way)
     if any(np.abs(np.diff(way, axis=0)).max() > LARGEST_STEP for way in ways):
         return None
     everything = np.concatenate([rest[None], *ways])
@@ -215,8 +259,20 @@ def _tried(arm: PyBulletArm, near: Array, placement: Placement, directions: int)
     condition = float(condition_numbers(robot, everything, directions).max())
     if margin < MARGIN or condition > WORST_CONDITION:
         return None
-    free = bool(arm.collision_free(everything[:: POINTS // 12]).all())
+    free = bool(search.collision_free(everything[:: POINTS // 12]).all())
     return Posture(rest, placement, margin, condition, free) if free else None
+
+
+def _followed(solver: ModelBasedIK, path: Array, start: Array, search: _Search) -> Array | None:
+    """Configurations (n, J) along a path (n, 4, 4); None where a pose is not reached, or the time is over."""
+    ways = []
+    for part in np.array_split(path, PARTS):
+        way = solver.solve_path(part, start)
+        if search.over or not way.success.all():
+            return None
+        ways.append(way.configurations)
+        start = way.configurations[-1]
+    return np.concatenate(ways)
 
 
 def _euler(rotation: Array) -> Array:

@@ -40,6 +40,8 @@ class PyBulletArm:
         Of the simulation [s].
     gravity : bool
         Whether there is any.
+    meshes : bool
+        Whether the meshes of the URDF are loaded; else its boxes, cylinders and spheres alone.
 
     Attributes
     ----------
@@ -65,6 +67,7 @@ class PyBulletArm:
         gui: bool = False,
         time_step: float = 1 / 240,
         gravity: bool = True,
+        meshes: bool = True,
     ):
         if not (np.isfinite(time_step) and time_step > 0.0):
             raise InvalidInputError("time_step", time_step, "a positive number of seconds")
@@ -79,7 +82,7 @@ class PyBulletArm:
         self._bullet = _import_pybullet()
         try:
             self._connect(gui, gravity)
-            self._body = load_body(self._bullet, self._client, portable_urdf(xml, folder), robot.name)
+            self._body = load_body(self._bullet, self._client, portable_urdf(xml, folder, meshes), robot.name)
             self._find_joints()
             color_bare_meshes(self._bullet, self._client, self._body)
         except BaseException:
