@@ -19,9 +19,11 @@ from crisp_ik_ros.estimators.reference_search import one_by_one, search_by_lbfgs
 from crisp_ik_ros.estimators.requests import ANY_STEP, SEED_SLACK, check_poses, check_seeds, check_step
 from crisp_ik_ros.estimators.starts import make_table
 from crisp_ik_ros.estimators.task import make_task
+from crisp_ik_ros.estimators.velocity import solve_twist
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, PathResult
+from crisp_ik_ros.solvers.velocities import VelocityResult
 from crisp_ik_ros.transforms import Array, check_pose
 
 # Two threads with the very first request get one preparation.
@@ -180,6 +182,59 @@ class InverseKinematics:
             raise InvalidInputError("threads", repr(threads), "a whole number of at least 1, or None")
         return self._checked_answers(poses, seeds, False, timeout, nearest, largest_step, int(threads)).together()
 
+    def solve_velocity(
+        self,
+        q: ArrayLike,
+        twist: ArrayLike,
+        *,
+        dt: float | None = None,
+        max_velocities: ArrayLike | None = None,
+        keep_direction: bool = True,
+        singularity_threshold: float = 0.02,
+    ) -> VelocityResult:
+        """Find joint velocities that give the tool a twist, within the limits of the joints.
+
+        Through the Jacobian of the tool that the estimator believes in: of LearnedKinematics the learned one, exactly;
+        of CRiSP with the residual loss the model's, corrected by the derivative of what it has learned, where data
+        covers pose and configuration; of all others the model's.
+
+        Near a singularity only the directions whose singular value is below the threshold are damped, so the velocities
+        never exceed the twist over the threshold, and all other directions stay exact. Where a limit holds a joint
+        back the others take over, as far as the arm is redundant; where they cannot, the tool keeps its direction and
+        becomes slower, down to a halt, or goes where it comes nearest the twist (``keep_direction`` false).
+
+        Parameters
+        ----------
+        q : (J,)
+            Configuration, within the limits [rad or m].
+        twist : (6,)
+            Of the tip: linear, then angular velocity [m/s, rad/s], base frame, as the rows of ``robot.jacobian``.
+        dt : float, optional
+            Time for which the velocities are held [s]: in it no joint passes its position limit. Default: a joint at
+            its limit does not move outwards.
+        max_velocities : float or (J,), optional
+            Largest velocity of each joint [rad/s or m/s]. Default: the robot's; where it has none there is no bound.
+        keep_direction : bool
+            What is given up where limits do not allow the twist: its speed, or else its direction.
+        singularity_threshold : float
+            Singular value of the Jacobian (rows in m and rad per unit of the joints) below which a direction is damped.
+
+        Returns
+        -------
+        VelocityResult
+            The velocities, the twist that they give, and what limits it. Of all velocities that do it, the shortest.
+
+        Raises
+        ------
+        InvalidInputError
+            When the configuration, the twist or an option cannot be used.
+        """
+        configuration = self.check_seed(q)
+        return solve_twist(
+            self.robot, self._tool_jacobian(configuration), configuration, twist, dt, max_velocities, keep_direction,
+            singularity_threshold,
+        )  # fmt: skip
+
     def errors(self, poses: ArrayLike, configurations: ArrayLike) -> tuple[Array, Array]:
         """How far, as the estimator believes, configurations (n, J) put the tool from poses (n, 4, 4).
 
@@ -210,6 +265,10 @@ class InverseKinematics:
     def _kinematics(self) -> RobotModel:
         """The robot that is believed."""
         return self.robot
+
+    def _tool_jacobian(self, configuration: Array) -> Array:
+        """Jacobian (6, J) of the tool that is believed in, at a configuration (J,)."""
+        return self._kinematics.jacobian(configuration)
 
     def _learned(self) -> Learned:
         """What the data says, for compiled code."""
