@@ -62,7 +62,7 @@ def test_two_links_have_both_elbows():
     for _ in range(20):
         radius, angle = rng.uniform(0.6, 1.4), rng.uniform(-3.0, 3.0)
         x, y = radius * np.cos(angle), radius * np.sin(angle)
-        expected = [q for q in elbows(x, y) if estimator.robot.within_limits(q)]
+        expected = [q for q in map(turned, elbows(x, y)) if estimator.robot.within_limits(q)]
         found = estimator.solve_all(at(x, y)).configurations
         assert len(found) == len(expected)
         assert all(is_among(q, found) for q in expected)
@@ -72,12 +72,8 @@ def test_two_links_have_both_elbows():
 
 def test_full_turns_that_the_limits_allow_are_solutions_of_their_own():
     robot = RobotModel.from_urdf(TWO_LINK).with_limits([-7.0, -3.0], [7.0, 3.0])
-    expected = [
-        q + np.array([FULL_TURN * k, 0.0])
-        for q in elbows(0.9, 0.4)
-        for k in (-1, 0, 1)
-        if abs(q[0] + FULL_TURN * k) <= 7.0
-    ]
+    turns = [np.array([FULL_TURN * k, 0.0]) for k in (-1, 0, 1)]
+    expected = [q + turn for q in elbows(0.9, 0.4) for turn in turns if robot.within_limits(q + turn)]
     found = PositionOnly(robot).solve_all(at(0.9, 0.4)).configurations
     assert len(found) == len(expected) and all(is_among(q, found) for q in expected)
     # Sorted from the seed, and no more than wanted.

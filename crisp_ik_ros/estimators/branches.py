@@ -142,6 +142,7 @@ def solve_branches(
     decoder = Decoder(estimator._kinematics, estimator._loss)
     null_space = NullSpace(robot, estimator._kinematics, decoder, problem)
     # The first request of a process waits for compiled code until here.
+    null_space.exists(first.configurations)
     null_space.lead(first.configurations[0], seed)
     deadline = time.monotonic() + timeout
     postures = _explore(explorer, null_space, pose, seed, first.configurations, deadline)
