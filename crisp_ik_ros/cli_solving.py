@@ -16,7 +16,8 @@ IK_EXAMPLES = (
     "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 \\\n"
     "  --rpy 3.1416 0 1.5708 --seed 1.5,0.4,0,-2,0,2.4,0.8",
     "# the five solutions nearest the rest pose\n"
-    "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 --all --limit 5",
+    "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 \\\n"
+    "  --all --limit 5",
 )
 DESCRIBE_EXAMPLES = (
     "crisp-ik describe models/panda_residual.npz",
