@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from crisp_ik_ros.estimators.model_file import load_model
     from crisp_ik_ros.robots.robot_model import RobotModel
     from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
+    from crisp_ik_ros.solvers.velocities import VelocityResult
 
 # Imported when they are asked for: a second and a half, which `crisp-ik --help` and a shell that completes do without.
 _MODULES = {
@@ -37,6 +38,7 @@ _MODULES = {
     "Priors": "estimators.identification.priors",
     "RobotModel": "robots.robot_model",
     "Status": "solvers.result",
+    "VelocityResult": "solvers.velocities",
     "load_model": "estimators.model_file",
 }
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "Priors",
     "RobotModel",
     "Status",
+    "VelocityResult",
     "load_model",
 ]
 __version__ = "0.1.0"

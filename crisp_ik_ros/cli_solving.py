@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import pi
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,9 @@ IK_EXAMPLES = (
     "# tool turned by 90 degrees, from a configuration\n"
     "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 \\\n"
     "  --rpy 3.1416 0 1.5708 --seed 1.5,0.4,0,-2,0,2.4,0.8",
+    "# the five solutions nearest the rest pose\n"
+    "crisp-ik ik models/panda_residual.npz --position 0 0.5 0.05 \\\n"
+    "  --all --limit 5",
 )
 DESCRIBE_EXAMPLES = (
     "crisp-ik describe models/panda_residual.npz",
@@ -41,6 +44,13 @@ def ik(
         ),
     ] = "",
     timeout: Annotated[float, option(min=0.0, help="Longest search [s].", metavar="S")] = 0.05,
+    every: Annotated[
+        bool,
+        option("--all", help="List all solutions, one a posture, nearest the seed or rest pose first.", metavar=""),
+    ] = False,
+    limit: Annotated[
+        int | None, option(min=1, help="With --all: at most so many; default: all that are found.", metavar="N")
+    ] = None,
     payload: Payload = None,
     as_json: Json = False,
 ) -> None:
@@ -53,12 +63,31 @@ def ik(
     from crisp_ik_ros.cli_progress import progress_bars
     from crisp_ik_ros.terminal import show
 
+    if limit is not None and not every:
+        raise typer.BadParameter("--limit needs --all")
     with progress_bars(as_json) as bar:
         bar("compiling (the first time, about a minute)")
-        summary = commands.solve_pose(model, position, rpy, seed, timeout, payload)
-    show(summary, as_json)
+        if every:
+            summary = commands.solve_pose_all(model, position, rpy, seed, limit, payload)
+        else:
+            summary = commands.solve_pose(model, position, rpy, seed, timeout, payload)
+    show(summary if as_json or not every else _as_table(summary), as_json)
     if not summary["success"]:
         raise typer.Exit(1)
+
+
+def _as_table(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the summary of all solutions with a row for each; errors, all within the tolerances, are left out."""
+    rows = {
+        str(number): {
+            "distance": solution["distance"],
+            **solution["configuration"],
+            "support": solution["support"],
+            "source": solution["source"],
+        }
+        for number, solution in enumerate(summary["solutions"], 1)
+    }
+    return {"success": summary["success"], "count": len(rows), **({"solutions": rows} if rows else {})}
 
 
 def describe(model: Model, as_json: Json = False) -> None:

@@ -20,6 +20,7 @@ from crisp_ik_ros.datasets.table_columns import ImportRequest
 from crisp_ik_ros.datasets.table_import import import_table
 from crisp_ik_ros.errors import InvalidInputError, MissingDependencyError
 from crisp_ik_ros.estimators.crisp import CRiSP
+from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics, carrying
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
 from crisp_ik_ros.estimators.model_file import load_model
@@ -32,7 +33,7 @@ from crisp_ik_ros.training.registration import register_model
 from crisp_ik_ros.training.request import TrainingRequest
 from crisp_ik_ros.training.samples import load_samples
 from crisp_ik_ros.training.train import train
-from crisp_ik_ros.transforms import make_pose, matrix_from_euler
+from crisp_ik_ros.transforms import Array, make_pose, matrix_from_euler
 
 
 @dataclass(frozen=True)
@@ -227,14 +228,7 @@ def solve_pose(
     payload: float | None = None,
 ) -> dict[str, Any]:
     """Solve one pose with a model file, for a tip that carries a payload [kg]."""
-    estimator = carrying(load_model(model), payload)
-    try:
-        start = [float(value) for value in seed.split(",")] if seed else None
-    except ValueError as error:
-        raise InvalidInputError("--seed", repr(seed), "numbers separated by commas") from error
-    pose = make_pose(position, matrix_from_euler(rpy))
-    # The first solve compiles; the answer shown is one that had its full time.
-    estimator.solve(estimator.robot.forward_kinematics(estimator.robot.rest), timeout=60.0)
+    estimator, pose, start = _prepare_solve(model, position, rpy, seed, payload)
     result = estimator.solve(pose, start, timeout)
     names = estimator.robot.joint_names
     expected: dict[str, Any] = {}
@@ -251,6 +245,55 @@ def solve_pose(
         "iterations": result.iterations,
         **expected,
     }
+
+
+def solve_pose_all(
+    model: Path,
+    position: tuple[float, ...],
+    rpy: tuple[float, ...],
+    seed: str,
+    limit: int | None,
+    payload: float | None = None,
+) -> dict[str, Any]:
+    """All solutions of one pose with a model file, nearest the seed first, for a tip that carries a payload [kg]."""
+    estimator, pose, start = _prepare_solve(model, position, rpy, seed, payload)
+    found = estimator.solve_all(pose, start, limit)
+    robot = estimator.robot
+    near = robot.rest if start is None else np.asarray(start)
+    # A continuous joint is as far as the shorter way around.
+    motions = found.configurations - near
+    motions = np.where(robot.continuous, (motions + np.pi) % (2.0 * np.pi) - np.pi, motions)
+    return {
+        "success": len(found.success) > 0,
+        "solutions": [
+            {
+                "distance": float(np.linalg.norm(motion)),
+                "configuration": dict(zip(robot.joint_names, configuration.tolist(), strict=True)),
+                "position_error": float(position_error),
+                "orientation_error": float(orientation_error),
+                "support": float(support),
+                "source": source,
+            }
+            for motion, configuration, position_error, orientation_error, support, source in zip(
+                motions, found.configurations, found.position_errors, found.orientation_errors, found.supports,
+                found.sources, strict=True,
+            )
+        ],
+    }  # fmt: skip
+
+
+def _prepare_solve(
+    model: Path, position: tuple[float, ...], rpy: tuple[float, ...], seed: str, payload: float | None
+) -> tuple[InverseKinematics, Array, list[float] | None]:
+    """Return the estimator of a model file, its search compiled, a pose (4, 4), and the seed that is named, if one."""
+    estimator = carrying(load_model(model), payload)
+    try:
+        start = [float(value) for value in seed.split(",")] if seed else None
+    except ValueError as error:
+        raise InvalidInputError("--seed", repr(seed), "numbers separated by commas") from error
+    # The first solve compiles; the answer shown is one that had its full time.
+    estimator.solve(estimator.robot.forward_kinematics(estimator.robot.rest), timeout=60.0)
+    return estimator, make_pose(position, matrix_from_euler(rpy)), start
 
 
 def run_benchmark(quick: bool, bar: Callable[[str], Progress]) -> dict[str, Any]:

@@ -16,10 +16,11 @@ from crisp_ik_ros.estimators.hyperparameters import check_hyperparameters
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.prediction import Learned, regress
 from crisp_ik_ros.estimators.samples import ConfigurationRows, TargetRows
-from crisp_ik_ros.estimators.search import NEAREST_SAMPLES
+from crisp_ik_ros.estimators.search import KNOWN_CONFIGURATION, NEAREST_SAMPLES
 from crisp_ik_ros.estimators.training import answer_error, largest_corrections, nearness_weights, trust_of
+from crisp_ik_ros.estimators.velocity import corrected_jacobian, expected_targets, supports_of
 from crisp_ik_ros.losses.evaluate import make_loss
-from crisp_ik_ros.losses.loss import Loss
+from crisp_ik_ros.losses.loss import RESIDUAL, Loss
 from crisp_ik_ros.regression.kernel_ridge import KernelRidge, Regression
 from crisp_ik_ros.regression.kernels import Kernel
 from crisp_ik_ros.regression.nystrom import NystromRidge
@@ -268,6 +269,22 @@ class CRiSP(InverseKinematics):
     def _loss(self) -> Loss:
         self._check_fitted()
         return self.loss_
+
+    def _tool_jacobian(self, configuration: Array) -> Array:
+        jacobian, loss = self.robot.jacobian(configuration), self._loss
+        if loss.code != RESIDUAL or not loss.weights.all():
+            return jacobian
+        kept, pose = self._prepared()[1], self.robot.forward_kinematics(configuration)
+        of_pose, of_answer = supports_of(kept, self.null_space_weight, pose, configuration)
+        if of_pose == 0.0 or of_answer < min(KNOWN_CONFIGURATION, of_pose):
+            return jacobian
+
+        def correction(poses: Array) -> Array:
+            targets = np.empty((len(poses), 6))
+            expected_targets(kept, self.null_space_weight, poses, targets)
+            return targets / np.repeat(loss.weights, 3)
+
+        return corrected_jacobian(jacobian, correction, pose)
 
     def _learned(self) -> Learned:
         regression = self.regression_

@@ -259,6 +259,14 @@ class LearnedKinematics(InverseKinematics, RobotModel):
         return self
 
     @property
+    def directions(self) -> int:  # type: ignore[override]
+        """Number of directions in which the nominal robot can move its tool.
+
+        Learned tilts of joints give a planar arm a little of the other three, which no one moves it in.
+        """
+        return self.robot.directions
+
+    @property
     def harmonics_(self) -> int:
         """Largest number of periods a turn that was learned."""
         self._fitted()

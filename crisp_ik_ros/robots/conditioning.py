@@ -1,12 +1,16 @@
-"""How well a robot can move its tool in all directions that it has at all."""
+"""Conditioning of a Jacobian: the directions a robot can move its tool in, manipulability, condition number."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike
+from typing import TYPE_CHECKING
 
-from crisp_ik_ros.robots.robot_model import RobotModel
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
 from crisp_ik_ros.transforms import Array
+
+if TYPE_CHECKING:
+    from crisp_ik_ros.robots.robot_model import RobotModel
 
 # How many configurations tell in how many directions a robot can move its tool at all.
 SAMPLES = 8
@@ -27,6 +31,15 @@ def condition_numbers(robot: RobotModel, configurations: ArrayLike, directions: 
 
     Its rows are in m and rad per unit of the joints; of its singular values, the first ``directions`` count.
     """
-    values = np.linalg.svd(robot.jacobian(configurations), compute_uv=False)
+    return condition_of(np.linalg.svd(robot.jacobian(configurations), compute_uv=False), directions)
+
+
+def condition_of(singular_values: NDArray[np.floating], directions: int) -> Array:
+    """Condition numbers (...) from the singular values (..., k) of a Jacobian, largest first; inf at a singularity."""
     with np.errstate(divide="ignore"):
-        return values[..., 0] / values[..., directions - 1]
+        return np.asarray(singular_values[..., 0] / singular_values[..., directions - 1])
+
+
+def manipulability_of(singular_values: NDArray[np.floating], directions: int) -> Array:
+    """Manipulability (...) from the singular values (..., k) of a Jacobian, largest first: their product."""
+    return np.asarray(np.prod(singular_values[..., :directions], axis=-1))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike
 from crisp_ik_ros.errors import InvalidInputError
 from crisp_ik_ros.robots.bias import bias_joints
 from crisp_ik_ros.robots.chain import Chain, forward_kinematics_batch, jacobian_batch
+from crisp_ik_ros.robots.conditioning import condition_of, directions_of, manipulability_of
 from crisp_ik_ros.robots.corrections import Corrections, arrays_of, no_corrections
 from crisp_ik_ros.robots.gravity import GRAVITY, Bodies
 from crisp_ik_ros.robots.limits import wrap_all
@@ -242,6 +244,57 @@ class RobotModel:
         """Geometric Jacobians (..., 6, J) at configurations (..., J); rows linear then angular, base frame."""
         q = self.check_configuration(q)
         return jacobian_batch(self.chain, q.reshape(-1, self.dof)).reshape(*q.shape[:-1], 6, self.dof)
+
+    @cached_property
+    def directions(self) -> int:
+        """Number of directions, of the six, in which the robot can move its tool: 3 for a planar arm."""
+        return directions_of(self)
+
+    def manipulability(self, q: ArrayLike) -> Array:
+        """Yoshikawa's manipulability measure, sqrt(det(J J^T)): 0 at a singularity.
+
+        The product of the Jacobian's singular values. An arm that has fewer than six ``directions`` counts only as
+        many of them, so a planar arm away from its singularities is not at 0. Source: Yoshikawa, IJRR 4(2), 1985.
+
+        Parameters
+        ----------
+        q : (..., J)
+            Configurations [rad or m].
+
+        Returns
+        -------
+        (...)
+            In units of the Jacobian: m and rad per unit of the joints, one factor for each direction. Values compare
+            configurations of one robot, not robots.
+
+        Raises
+        ------
+        InvalidInputError
+            When the shape is wrong or a value is not finite.
+        """
+        return manipulability_of(np.linalg.svd(self.jacobian(q), compute_uv=False), self.directions)
+
+    def condition_number(self, q: ArrayLike) -> Array:
+        """Condition number of the Jacobian: 1 at best, infinite at a singularity.
+
+        The largest singular value over the smallest; of an arm that has fewer than six ``directions``, over the
+        smallest of as many. Rows are in m and rad per unit of the joints.
+
+        Parameters
+        ----------
+        q : (..., J)
+            Configurations [rad or m].
+
+        Returns
+        -------
+        (...)
+
+        Raises
+        ------
+        InvalidInputError
+            When the shape is wrong or a value is not finite.
+        """
+        return condition_of(np.linalg.svd(self.jacobian(q), compute_uv=False), self.directions)
 
     def within_limits(self, q: ArrayLike, tolerance: float = 0.0) -> np.ndarray:
         """Whether configurations (..., J) lie in the limits: bool (...)."""
