@@ -244,10 +244,11 @@ def _drift(task, wish, run, posture):
         if task.continuous[j]:
             pull[j] = wrapped_angle(difference)
         else:
-            # From a limit first: a path that meets one there loses a direction, and the next one ends it.
+            # From a limit first: a path that meets one there loses a direction, and the next one ends it. But never
+            # farther from it than the posture is.
             margin = LIMIT_MARGIN * (task.upper[j] - task.lower[j])
-            below = max(task.lower[j] + margin - state.best[j], 0.0)
-            above = max(state.best[j] - task.upper[j] + margin, 0.0)
+            below = max(min(task.lower[j] + margin, posture[j]) - state.best[j], 0.0)
+            above = max(state.best[j] - max(task.upper[j] - margin, posture[j]), 0.0)
             pull[j] = difference + LIMIT_GAIN * (below - above)
         step[j] = -state.gradient[j]
         for k in range(j + 1):

@@ -85,8 +85,8 @@ def search(kept, wish, poses, seeds, chained, answers):
         return False
     run = make_run(task, knowledge.learned.configurations.shape[0], knowledge.table.configurations.shape[0])
     clock, last, seeded = np.zeros(2, np.int64), task.rest.copy(), seeds.shape[0] > 0
-    # Along a path the joints go on as they have moved, their drift aside: so they get straight through a singularity.
-    start = task.rest.copy()
+    # Along a path, joints without a null space go on as they have moved: so they get straight through a singularity.
+    start, goes_straight = task.rest.copy(), joints <= wish.axes.rank
     for row in range(poses.shape[0]):
         deadline = seconds(clock) + wish.timeout
         if seeded and (row == 0 or not chained):
@@ -98,7 +98,7 @@ def search(kept, wish, poses, seeds, chained, answers):
         _answer(knowledge, wish, run, poses[row], last, start, seeded, goes_on, deadline, clock, answers[row])
         if chained and answers[row, joints + STATUS] == SUCCESS:
             for j in range(joints):
-                moved = run.best[j] - last[j] - run.drift[j] if seeded else np.inf
+                moved = run.best[j] - last[j] if goes_straight and seeded else np.inf
                 start[j] = run.best[j] + moved if abs(moved) <= SMALL_STEP else run.best[j]
             confine(start, task.lower, task.upper, task.continuous)
             assign(last, run.best)
