@@ -767,7 +767,11 @@ def test_null_space_term_draws_answers_to_where_the_data_lies(panda, panda_sampl
         seed = np.clip(panda.rest + rng.uniform(-0.8, 0.8, 7), panda.lower, panda.upper)
         pose, q = panda_samples.poses[i], panda_samples.configurations[i]
         for label, estimator in (("with", with_pull), ("without", without)):
+            # Each request from the answer before it: a bounded motion at a time.
             result = estimator.solve(pose, seed, timeout=1.0)
+            for _ in range(15):
+                before, result = result, estimator.solve(pose, result.configuration, timeout=1.0)
+                assert np.abs(result.configuration - before.configuration).max() < 0.15
             assert result.success
             distances[label].append(np.linalg.norm(result.configuration - q))
     assert np.median(distances["with"]) < 0.5 * np.median(distances["without"])
@@ -787,7 +791,7 @@ def test_an_answer_in_a_posture_that_the_data_does_not_have_loses_its_support(pa
     supports = np.array([answer.support for answer in answers])
     assert usual.support > 0.9
     assert (distances > 2.0).any() and (supports[distances > 2.0] < 0.01).all()
-    assert (distances < 0.05).any() and (supports[distances < 0.05] > 0.9).all()
+    assert (distances < 0.1).any() and (supports[distances < 0.1] > 0.9).all()
 
 
 # -- readings of few stops ---------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import numpy as np
 
 from crisp_ik_ros.compiled import allocating, assign, inlined, innermost
 from crisp_ik_ros.estimators.decoding import LIMIT, PRIOR_STEP, TASK_STEP, believed_errors, minimise
-from crisp_ik_ros.estimators.task import Axes
+from crisp_ik_ros.estimators.task import LEAST_SINGULAR_VALUE, Axes
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RESIDUAL, Workspace
 from crisp_ik_ros.robots.limits import confine, farthest_joint, wrapped_angle
 from crisp_ik_ros.solvers.levenberg_marquardt import COST, State, undamped_step
@@ -23,6 +23,8 @@ PULLS = 8
 # branch is tracked in small parts; near the solution, so that the posture may pull at once; anywhere, so that it only
 # may afterwards; and the best so far, to get as near as it gets.
 SEED, TRACK, NEAR, ANYWHERE, BEST = 0, 1, 2, 3, 4
+# Rotation that the joints may still have before them where the errors that remain are the arm's [rad].
+SETTLED_ANGLE = 1e-4
 # Singular value of the task's Jacobian [1/rad, or m/rad times the weight] that counts half as null space. Directions of
 # smaller ones are near a singularity and not free: the pull fades out there, and is none below this value.
 NULL_SINGULAR_VALUE = 0.03
@@ -33,8 +35,9 @@ TRACKING_PARTS, LARGEST_TRACKING_STEP = 16, 0.15
 # Cost of a part that has arrived: 1e-6 m or rad.
 TRACKING_COST = 0.5e-12
 # Phases of a start: to the pose, with the posture pulling, and to the pose again; a look at the null space, and to the
-# pose from where that led; a look at the residual, and its parts.
-_REACH, _PULL, _SETTLE, _DRIFT, _DRIFTED, _OFFSET, _TRACK = 0, 1, 2, 3, 4, 5, 6
+# pose from where that led; a look at the residual, and its parts; and, where orientation counts for little, to a place
+# where it counts in full, from which most starts lead to an exact solution if there is one.
+_REACH, _PULL, _SETTLE, _DRIFT, _DRIFTED, _OFFSET, _TRACK, _EVEN = 0, 1, 2, 3, 4, 5, 6, 7
 
 
 class Wish(NamedTuple):
@@ -90,6 +93,8 @@ class Run(NamedTuple):
         Residual at the seed.
     drift : (J,)
         Motion in the null space towards the posture.
+    even : (2,)
+        Ones: factors of position and orientation.
     begin : (J,)
         Start of a descent; ``initial``, of its next phase.
     best : (J,)
@@ -105,6 +110,7 @@ class Run(NamedTuple):
     target: Array
     offset: Array
     drift: Array
+    even: Array
     begin: Array
     posture: Array
     best: Array
@@ -136,7 +142,7 @@ def make_run(task, samples, configurations):
         np.zeros((joints, 3)), threes[1], threes[2], np.zeros(3), squares[0], squares[1],
     )  # fmt: skip
     return Run(
-        squares[2], squares[3], np.zeros(rows), np.zeros(rows), vectors[12], vectors[13], vectors[7], vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2),
+        squares[2], squares[3], np.zeros(rows), np.zeros(rows), vectors[12], np.ones(2), vectors[13], vectors[7], vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2),
         np.zeros(4), np.zeros(2, np.int64), np.empty(samples), np.empty(configurations), state, work,
     )  # fmt: skip
 
@@ -162,17 +168,26 @@ def descend(task, wish, run, posture, weight, kind):
             run.drift[j] = 0.0
         if weight > 0.0 and wish.largest_drift > 0.0 and joints > wish.axes.rank:
             phase, limit = _DRIFT, 1
+    then, even = phase, Axes(wish.axes.bands, run.even, wish.axes.rank)
+    if wish.axes.scales[1] != 1.0 and (kind == NEAR or kind == ANYWHERE):
+        phase = _EVEN
+        hopeless = 0.5 * (task.weights[1] * wish.remaining_orientation) ** 2
     assign(run.begin, run.initial)
     initial, first, resumes, part, share = run.initial, np.inf, False, 0, 0.0
     while True:
         pulls = phase == _PULL
         run.counts[0] += minimise(
-            task, wish.axes, run.goal, run.target, initial, posture, weight if pulls else 0.0,
+            task, even if pulls or phase == _EVEN else wish.axes, run.goal, run.target, initial, posture,
+            weight if pulls else 0.0,
             PRIOR_STEP if pulls else TASK_STEP, PULLS if pulls else limit, np.inf if pulls else hopeless, resumes,
             run.offset, share, state, run.work,
         )  # fmt: skip
         if pulls:
-            initial, phase, resumes = state.best, _SETTLE, True
+            initial, phase, resumes = state.best, _SETTLE, wish.axes.scales[1] == 1.0
+            continue
+        if phase == _EVEN:
+            phase, hopeless = then, run.figures[3]
+            assign(run.initial, state.best)
             continue
         if phase == _DRIFT:
             limit = LIMIT
@@ -227,6 +242,42 @@ def set_box(task, state, center, step):
         lower = -np.inf if task.continuous[j] else task.lower[j]
         upper = np.inf if task.continuous[j] else task.upper[j]
         state.lower[j], state.upper[j] = max(lower, center[j] - step), min(upper, center[j] + step)
+
+
+@innermost
+def _is_settled(task, wish, run):
+    """Whether what remains of the errors is in directions that the arm does not have.
+
+    Gauss and Newton's next step would neither turn the tool nor move it. Directions of the position in which an arm
+    hardly moves do not count: of a planar arm that was calibrated, those out of its plane.
+    """
+    state, residual, jacobian = run.state, run.work.residual, run.work.jacobian
+    joints, weak = run.trial.shape[0], LEAST_SINGULAR_VALUE * task.weights[0] * task.reach
+    undamped_step(state)
+    turned = 0.0
+    for i in range(3, 6):
+        total = 0.0
+        for j in range(joints):
+            total += jacobian[i, j] * state.step[j]
+        turned = max(turned, abs(total))
+    for j in range(joints):
+        state.gradient[j] = 0.0
+        for k in range(joints):
+            state.normal[j, k] = weak * weak if j == k else 0.0
+        for i in range(3):
+            state.gradient[j] += jacobian[i, j] * residual[i]
+            for k in range(joints):
+                state.normal[j, k] += jacobian[i, j] * jacobian[i, k]
+    undamped_step(state)
+    moved = 0.0
+    for i in range(3):
+        total = 0.0
+        for j in range(joints):
+            total += jacobian[i, j] * state.step[j]
+        moved = max(moved, abs(total))
+    turned /= max(task.weights[1] * wish.axes.scales[1], 1e-9)
+    moved /= max(task.weights[0], 1e-9)
+    return turned <= SETTLED_ANGLE + wish.orientation_tolerance and moved <= wish.position_tolerance
 
 
 @innermost
@@ -304,9 +355,7 @@ def judge(task, wish, run):
     believed_errors(task, wish.axes, run.goal, run.target, run.trial, run.work, run.errors)
     badness = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
     if badness > 1.0 and run.errors[0] <= wish.remaining_position and run.errors[1] <= wish.remaining_orientation:
-        # What remains is in directions that the arm does not have: without damping the joints would stay.
-        step = undamped_step(run.state)
-        if step <= wish.orientation_tolerance and step * task.reach <= wish.position_tolerance:
+        if _is_settled(task, wish, run):
             badness = 1.0
     if badness < run.figures[0]:
         keep(run, badness)

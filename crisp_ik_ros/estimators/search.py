@@ -56,7 +56,7 @@ STARTS_WITHIN_STEP = 8
 # model's answer below, and is that at the least support.
 KNOWN_CONFIGURATION = 0.15
 # Starts that look for a solution that leaves no error, where one that the arm cannot avoid was found.
-STARTS_FOR_AN_EXACT_ONE = 10
+STARTS_FOR_AN_EXACT_ONE = 16
 # Starts that look for the nearest configuration where no joint angles reach so far.
 STARTS_BEYOND_REACH = 8
 # A target is near a pose within this share of the arm's reach and this angle [rad]. Then an answer is of the seed's
@@ -213,7 +213,8 @@ def _look(knowledge, task, wish, run, expectation, seed, start, seeded, goes_on,
         orientation = task.weights[1] * max(wish.orientation_tolerance, wish.remaining_orientation)
         orientation *= wish.axes.scales[1]
         run.figures[3] = 0.5 * (position * position + orientation * orientation)
-    posture, weight = run.posture, expectation.prior_weight
+    # The posture draws in the null space: where the task leaves none it would only lead to another branch.
+    posture, weight = run.posture, expectation.prior_weight if seed.shape[0] > wish.axes.rank else 0.0
     if wish.nearest and certifies:
         posture, weight = seed, weight if weight > 0.0 else SEED_WEIGHT
     bounded = wish.largest_step.shape[0] > 0
