@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from crisp_ik_ros.estimators.learned_kinematics import LearnedKinematics
     from crisp_ik_ros.estimators.model_based import ModelBasedIK
     from crisp_ik_ros.estimators.model_file import load_model
+    from crisp_ik_ros.estimators.task import PoseTask
     from crisp_ik_ros.robots.robot_model import RobotModel
     from crisp_ik_ros.solvers.result import IKResult, PathResult, Status
     from crisp_ik_ros.solvers.velocities import VelocityResult
@@ -35,6 +36,7 @@ _MODULES = {
     "LearnedKinematics": "estimators.learned_kinematics",
     "ModelBasedIK": "estimators.model_based",
     "PathResult": "solvers.result",
+    "PoseTask": "estimators.task",
     "Priors": "estimators.identification.priors",
     "RobotModel": "robots.robot_model",
     "Status": "solvers.result",
@@ -49,6 +51,7 @@ __all__ = [
     "LearnedKinematics",
     "ModelBasedIK",
     "PathResult",
+    "PoseTask",
     "Priors",
     "RobotModel",
     "Status",

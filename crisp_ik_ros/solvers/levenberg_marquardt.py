@@ -142,15 +142,15 @@ def advance(state, residual, jacobian, prior_weight, limit):
         if scalars[COST] > STALL_SHARE * scalars[_REFERENCE]:
             return ABANDONED
         scalars[_REFERENCE] = scalars[COST]
-    longest = _projected_step(state)
+    longest = _projected_step(state, True)
     if longest < scalars[_SMALLEST_STEP]:
         return CONVERGED
     return EVALUATE
 
 
 @inlined
-def _projected_step(state):
-    """Write the next trial to ``state.y``; return the longest joint step."""
+def _projected_step(state, limited):
+    """Write the next trial to ``state.y``, where joints stop at the box if ``limited``; return the longest step."""
     y, best, gradient, step, _, lower, upper, normal, factor, scalars = state
     joints = y.shape[0]
     # Damping in proportion to the cost (Sugihara 2011): large far away, vanishing at the solution, where convergence is
@@ -167,7 +167,8 @@ def _projected_step(state):
         factor[j, j] += damping
     for j in range(joints):
         # A joint at its limit with the gradient pushing outwards is frozen.
-        if (best[j] <= lower[j] and gradient[j] > 0.0) or (best[j] >= upper[j] and gradient[j] < 0.0):
+        outwards = (best[j] <= lower[j] and gradient[j] > 0.0) or (best[j] >= upper[j] and gradient[j] < 0.0)
+        if limited and outwards:
             step[j] = 0.0
             for k in range(j):
                 factor[j, k] = 0.0
@@ -205,9 +206,9 @@ def _projected_step(state):
 
 @innermost
 def undamped_step(state):
-    """Longest step of a coordinate [rad] that Gauss and Newton would still take from ``state.best``."""
+    """Write the step that Gauss and Newton would still take from ``state.best``, without a box, to ``state.step``."""
     state.scalars[_DAMPING] = 0.0
-    return _projected_step(state)
+    _projected_step(state, False)
 
 
 def levenberg_marquardt(
