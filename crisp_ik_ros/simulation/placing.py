@@ -241,7 +241,8 @@ def _tried(search: _Search, near: Array, placement: Placement, directions: int) 
     above[:3, 3] = np.mean([path[:, :3, 3].mean(axis=0) for path in paths], axis=0)
     if _normal(robot) is None:
         above[2, 3] += max(LIFT * robot.reach, 2.0 * placement.radius)
-    solved = ModelBasedIK(robot, timeout=FIRST_PATIENCE).solve(make_pose(above[:3, 3], above[:3, :3]), near)
+    first, wanted = ModelBasedIK(robot, timeout=FIRST_PATIENCE), make_pose(above[:3, 3], above[:3, :3])
+    solved = first.solve(wanted, near, task="full", max_joint_step=np.inf)
     if not solved.success:
         return None
     rest = np.clip(np.round(solved.configuration, 3), robot.lower, robot.upper)
@@ -267,7 +268,7 @@ def _followed(solver: ModelBasedIK, path: Array, start: Array, search: _Search) 
     """Configurations (n, J) along a path (n, 4, 4); None where a pose is not reached, or the time is over."""
     ways = []
     for part in np.array_split(path, PARTS):
-        way = solver.solve_path(part, start)
+        way = solver.solve_path(part, start, task="full")
         if search.over or not way.success.all():
             return None
         ways.append(way.configurations)

@@ -94,11 +94,12 @@ def path_request(data: bytes) -> None:
     require((answer.code == ErrorCode.SUCCESS) == (answer.fraction == 1.0), f"{answer.code}, {answer.fraction}")
     require(len(answer.message) <= LONGEST_MESSAGE, f"message of {len(answer.message)} characters")
     require(answer.code == ErrorCode.SUCCESS or answer.message.strip(), "an error without words")
-    for pose, code, configuration in zip(wanted, answer.codes.tolist(), answer.configurations, strict=True):
+    figures = (answer.codes.tolist(), answer.configurations, answer.position_errors, answer.orientation_errors)
+    for pose, code, configuration, distance, turned in zip(wanted, *figures, strict=True):
         require(code in tuple(ErrorCode), f"code {code}")
         if code == ErrorCode.SUCCESS:
             require_within(configuration, answerer().estimator.robot)
-            require_reached(pose, configuration)
+            require_reached(pose, configuration, distance, turned)
     for values in (answer.position_errors, answer.orientation_errors, answer.supports):
         require(len(values) == len(wanted) and not np.isnan(values).any(), "errors that are no numbers")
 
