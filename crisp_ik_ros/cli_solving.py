@@ -51,6 +51,25 @@ def ik(
     limit: Annotated[
         int | None, option(min=1, help="With --all: at most so many; default: all that are found.", metavar="N")
     ] = None,
+    task: Annotated[
+        str,
+        option(
+            help="Directions that count: full, position, free_x, free_y, free_z (any rotation about that axis of the "
+            "tool), reachable (position first).",
+            show_default="what the arm can",
+            metavar="NAME",
+        ),
+    ] = "",
+    approximate: Annotated[
+        bool, option("--approximate", help="Show the nearest configuration where nothing reaches the pose.", metavar="")
+    ] = False,
+    max_joint_step: Annotated[
+        float | None,
+        option(min=0.0, help="Farthest that a joint may move from --seed [rad or m]; inf: any branch.", metavar="STEP"),
+    ] = None,
+    nearest: Annotated[
+        bool, option("--nearest", help="Look for the solution nearest --seed, not for the first.", metavar="")
+    ] = False,
     payload: Payload = None,
     as_json: Json = False,
 ) -> None:
@@ -65,12 +84,19 @@ def ik(
 
     if limit is not None and not every:
         raise typer.BadParameter("--limit needs --all")
+    options = {
+        "task": task or None, "approximate": approximate, "max_joint_step": max_joint_step, "nearest": nearest
+    }  # fmt: skip
+    if every and any(options.values()):
+        raise typer.BadParameter("--all goes with none of --task, --approximate, --max-joint-step and --nearest")
+    if (nearest or max_joint_step is not None) and not seed:
+        raise typer.BadParameter("--nearest and --max-joint-step need --seed")
     with progress_bars(as_json) as bar:
         bar("compiling (the first time, about a minute)")
         if every:
             summary = commands.solve_pose_all(model, position, rpy, seed, limit, payload)
         else:
-            summary = commands.solve_pose(model, position, rpy, seed, timeout, payload)
+            summary = commands.solve_pose(model, position, rpy, seed, timeout, payload, **options)
     show(summary if as_json or not every else _as_table(summary), as_json)
     if not summary["success"]:
         raise typer.Exit(1)

@@ -226,18 +226,21 @@ def solve_pose(
     seed: str,
     timeout: float,
     payload: float | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
-    """Solve one pose with a model file, for a tip that carries a payload [kg]."""
+    """Solve one pose with a model file, for a tip that carries a payload [kg]; ``options`` of ``solve``."""
     estimator, pose, start = _prepare_solve(model, position, rpy, seed, payload)
-    result = estimator.solve(pose, start, timeout)
+    result = estimator.solve(pose, start, timeout, **options)
     names = estimator.robot.joint_names
     expected: dict[str, Any] = {}
+    approximates = options.get("approximate", False) and not result.success
     if isinstance(estimator, LearnedKinematics) and result.success:
         expected["predicted_error"] = float(estimator.predicted_error(result.configuration))
     return {
         "success": result.success,
         "status": result.status.value,
         "configuration": dict(zip(names, result.configuration.tolist(), strict=True)) if result.success else {},
+        **({"approximate": dict(zip(names, result.configuration.tolist(), strict=True))} if approximates else {}),
         "position_error": result.position_error,
         "orientation_error": result.orientation_error,
         "support": result.support,

@@ -7,9 +7,9 @@ import pytest
 from measured import measured_poses, true_robot
 from scipy.spatial.transform import Rotation
 
-from crisp_ik_ros import LearnedKinematics, ModelBasedIK
+from crisp_ik_ros import LearnedKinematics, ModelBasedIK, RobotModel
 from crisp_ik_ros.errors import CrispIKError
-from crisp_ik_ros.nodes.answer import Answerer, Seed, check_seed
+from crisp_ik_ros.nodes.answer import Answerer, Options, Seed, check_seed
 from crisp_ik_ros.nodes.serving import describe, warnings_of
 from crisp_ik_ros.nodes.statistics import WINDOW, ServiceStatistics
 from crisp_ik_ros.nodes.targets import ErrorCode, Target, pose_of, poses_of
@@ -308,3 +308,100 @@ def test_a_worker_takes_jobs_in_turn_refuses_too_many_and_hands_back_what_they_r
     worker.submit(failing(), lambda result, error: (results.append((result, error)), over.set()))
     assert over.wait(10.0) and isinstance(results[-1][1], ArithmeticError)
     assert worker.stop(10.0) and not worker.submit(failing(), print)
+
+
+# -- options of a request ----------------------------------------------------------------------------------------------
+
+
+def test_options_reach_the_search(panda, answerer):
+    pose, seed = panda.forward_kinematics(panda.rest), Seed((), panda.rest.tolist())
+    turned = pose.copy()
+    turned[:3, :3] = turned[:3, :3] @ Rotation.from_rotvec([0.0, 0.0, 1.0]).as_matrix()
+    target = Target(turned[:3, 3], quaternion_from_matrix(turned[:3, :3]))
+    free = answerer.answer(target, seed, options=Options(task="free_z"))
+    wide = answerer.answer(target, seed, options=Options(orientation_tolerances=(0.0, 0.0, 4.0)))
+    for answer in (free, wide):
+        assert answer.code == ErrorCode.SUCCESS
+        # Nothing moves: the tool is there already, but for its rotation.
+        np.testing.assert_allclose(answer.configuration, panda.rest, atol=1e-6)
+    band = answerer.answer(target, seed, options=Options(orientation_tolerances=(0.0, 0.0, 0.4)))
+    reached = panda.forward_kinematics(band.configuration)
+    angle = Rotation.from_matrix(turned[:3, :3].T @ reached[:3, :3]).magnitude()
+    assert band.code == ErrorCode.SUCCESS and 0.3 < angle <= 0.4 + 1e-5
+
+
+def test_the_default_task_is_of_requests_that_name_none(panda):
+    pose = panda.forward_kinematics(panda.rest)
+    target = Target(pose[:3, 3], (1.0, 0.0, 0.0, 0.0))
+    positioned = Answerer(ModelBasedIK(panda), 0.5, task="position").answer(target, Seed((), panda.rest.tolist()))
+    np.testing.assert_allclose(positioned.configuration, panda.rest, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (Options(max_joint_step=-1.0), ErrorCode.FAILURE, "max_joint_step"),
+        (Options(max_joint_step=np.nan), ErrorCode.FAILURE, "max_joint_step"),
+        (Options(max_joint_step=0.1), ErrorCode.INVALID_ROBOT_STATE, "seed"),
+        (Options(task="upside_down"), ErrorCode.FAILURE, "free_z"),
+        (Options(position_tolerances=(0.0, -1.0, 0.0)), ErrorCode.FAILURE, "position_tolerances"),
+        (Options(orientation_tolerances=(np.nan, 0.0, 0.0)), ErrorCode.FAILURE, "orientation_tolerances"),
+    ],
+)
+def test_options_that_cannot_be_used_are_refused(panda, options, code, words):
+    answerer = Answerer(ModelBasedIK(panda), default_timeout=0.5)
+    target = target_of(panda, panda.rest)
+    for answer in (
+        answerer.answer(target, Seed(), options=options),
+        answerer.answer_path([target] * 3, Seed(), options=options),
+    ):
+        assert answer.code == code and words in answer.message
+
+
+def test_an_approximate_answer_is_apart_from_a_solution(panda, answerer):
+    far = Target((0.0, 2.0, 0.5), target_of(panda, panda.rest).quaternion)
+    plain = answerer.answer(far, Seed(), timeout=0.05)
+    assert plain.code == ErrorCode.NO_IK_SOLUTION and plain.nearest is None
+    answer = answerer.answer(far, Seed(), timeout=0.05, options=Options(approximate=True, task="position"))
+    assert answer.code == ErrorCode.NO_IK_SOLUTION and answer.configuration is None
+    assert panda.within_limits(answer.nearest)
+    reached = panda.forward_kinematics(answer.nearest)[:3, 3]
+    assert np.linalg.norm(reached - far.position) == pytest.approx(answer.position_error, abs=1e-6)
+    # Nearer than half the reach nothing may be left: the arm is stretched out towards the target.
+    assert answer.position_error < np.linalg.norm(np.subtract(far.position, panda.anchor)) - 0.5 * panda.reach
+    path = answerer.answer_path([far] * 3, Seed(), timeout=0.2, options=Options(approximate=True, task="position"))
+    assert path.approximate and path.solved == 0 and np.isfinite(path.configurations).all()
+
+
+LIMITED = """<robot name="limited"><link name="base"/><link name="a"/><link name="b"/><link name="c"/><link name="tip"/>
+<joint name="one" type="revolute"><parent link="base"/><child link="a"/><axis xyz="0 0 1"/>
+  <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
+<joint name="two" type="revolute"><parent link="a"/><child link="b"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
+  <limit lower="-2.5" upper="2.5" effort="1" velocity="1"/></joint>
+<joint name="three" type="revolute"><parent link="b"/><child link="c"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
+  <limit lower="-0.7" upper="3" effort="1" velocity="1"/></joint>
+<joint name="end" type="fixed"><parent link="c"/><child link="tip"/><origin xyz="0.3 0 0"/></joint></robot>"""
+
+
+def test_a_path_never_jumps_where_its_parts_meet_and_says_why_it_ends():
+    robot = RobotModel.from_urdf(LIMITED)
+    # The last joint meets its limit in pose 20; 60 poses behind it only the other elbow reaches.
+    last = np.concatenate([np.linspace(-0.5, -0.7, 20), np.linspace(-0.71, -1.3, 60)])
+    path = np.column_stack([np.zeros(80), np.full(80, 1.2), last])
+    answerer = Answerer(ModelBasedIK(robot), default_timeout=0.05)
+    answer = answerer.answer_path([target_of(robot, q) for q in path], Seed((), path[0].tolist()))
+    assert answer.solved == 20 and answer.code == ErrorCode.CONTINUATION_LOST
+    assert "another branch" in answer.message and "max_joint_step" in answer.message
+    assert set(answer.codes[20:].tolist()) == {int(ErrorCode.CONTINUATION_LOST)}
+    anywhere = answerer.answer(target_of(robot, path[-1]), Seed((), path[19].tolist()), options=Options(np.inf))
+    assert anywhere.code == ErrorCode.SUCCESS
+
+
+def test_what_an_arm_cannot_avoid_is_said():
+    robot = RobotModel.from_urdf(LIMITED)
+    pose = robot.forward_kinematics([0.1, 0.5, 0.5])
+    target = Target(pose[:3, 3] + [0.0, 0.0, 1e-3], quaternion_from_matrix(pose[:3, :3]))
+    answer = Answerer(ModelBasedIK(robot), default_timeout=0.05).answer(target, Seed())
+    assert answer.code == ErrorCode.SUCCESS and "1 mm and 0 mrad off" in answer.message
+    full = Answerer(ModelBasedIK(robot), default_timeout=0.05).answer(target, Seed(), options=Options(task="full"))
+    assert full.code != ErrorCode.SUCCESS

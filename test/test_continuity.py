@@ -42,7 +42,7 @@ def errors_along_axes(poses, reached):
     return np.einsum("nki,nk->ni", poses[:, :3, :3], reached[:, :3, 3] - poses[:, :3, 3]), turned.as_rotvec()
 
 
-# -- the seed's branch ---------------------------------------------------------------------------------------------------
+# -- the seed's branch -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [*SERIAL, *REDUNDANT, *FEWER])
@@ -121,7 +121,7 @@ def test_the_pull_fades_out_near_a_singularity(arm):
     np.testing.assert_allclose(result.configuration, q, atol=1e-9)
 
 
-# -- a branch that ends --------------------------------------------------------------------------------------------------
+# -- a branch that ends ------------------------------------------------------------------------------------------------
 
 
 LIMITED = """<robot name="limited"><link name="base"/><link name="a"/><link name="b"/><link name="c"/><link name="tip"/>
@@ -187,7 +187,7 @@ def test_a_pose_that_nothing_reaches_is_no_lost_continuation(limited):
     assert solver.solve(beyond, path[0]).status is Status.NO_SOLUTION
 
 
-# -- approximate answers -------------------------------------------------------------------------------------------------
+# -- approximate answers -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("seed", [None, [0.1, 0.2]])
@@ -212,7 +212,7 @@ def test_approximate_answer_near_a_seed_is_a_small_step_away(limited):
     assert (result.position_errors[41:] + result.orientation_errors[41:] > 1e-4).all()
 
 
-# -- tasks ---------------------------------------------------------------------------------------------------------------
+# -- tasks -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["position", "free_x", "free_y", "free_z"])
@@ -221,7 +221,9 @@ def test_named_tasks_leave_free_what_they_say_and_nothing_else(panda, name):
     poses = panda.forward_kinematics(panda.random_configurations(60, rng))
     # Targets turned at random about what is free: their own rotation is out of reach for some.
     axis = {"position": None, "free_x": 0, "free_y": 1, "free_z": 2}[name]
-    turns = Rotation.random(60, rng) if axis is None else Rotation.from_rotvec(rng.uniform(-3, 3, (60, 1)) * np.eye(3)[axis])
+    turns = Rotation.random(60, rng)
+    if axis is not None:
+        turns = Rotation.from_rotvec(rng.uniform(-3, 3, (60, 1)) * np.eye(3)[axis])
     poses[:, :3, :3] = poses[:, :3, :3] @ turns.as_matrix()
     result = ModelBasedIK(panda, timeout=1.0).solve_many(poses, task=name)
     assert result.success.all()
@@ -280,7 +282,7 @@ def test_tolerances_that_are_none_are_refused(tolerances):
         PoseTask(tolerances, (np.inf, np.inf, np.inf))
 
 
-# -- arms with fewer than six directions ---------------------------------------------------------------------------------
+# -- arms with fewer than six directions -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FEWER)

@@ -176,3 +176,47 @@ def test_the_example_for_moveit_names_the_plugin_and_the_service():
     (group,) = yaml.safe_load(config_path("moveit/kinematics.yaml").read_text()).values()
     assert group["kinematics_solver"] == "srv_kinematics_plugin/SrvKinematicsPlugin"
     assert group["kinematics_solver_service_name"] == "/solve_ik"
+
+
+def oriented(robot, configuration, tolerances, **changes):
+    """Orientation constraint of the target that a configuration reaches."""
+    pose = pose_stamped_message(robot.forward_kinematics(configuration), robot.base_link)
+    along = {f"absolute_{axis}_axis_tolerance": value for axis, value in zip("xyz", tolerances, strict=True)}
+    fields = {"link_name": robot.tip_link, "header": pose.header, "orientation": pose.pose.orientation, **along}
+    return Message(**{**fields, "parameterization": 0, "weight": 1.0, **changes})
+
+
+def test_an_orientation_constraint_leaves_an_axis_free(panda, answerer, near):
+    wanted = request(panda, near, avoid_collisions=False)
+    wanted.constraints = constraints(orientation_constraints=[oriented(panda, near, (0.0, 0.0, 3.15))])
+    assert moveit.question_of(wanted).options.orientation_tolerances == (0.0, 0.0, 3.15)
+    # From where the tool stands turned about its own axis nothing has to move.
+    seed = near + np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.3])
+    wanted.robot_state.joint_state = joint_state_message(panda.joint_names, seed)
+    got = response()
+    answer = moveit.solve(answerer, wanted, got)
+    assert answer.code == ErrorCode.SUCCESS
+    assert got.solution.joint_state.position[6] == pytest.approx(seed[6], abs=0.15)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"link_name": "panda_link3"}, "link"),
+        ({"orientation": Message(x=0.0, y=0.0, z=0.0, w=1.0)}, "another orientation"),
+        ({"absolute_x_axis_tolerance": 1.0}, "Euler"),
+        ({"absolute_x_axis_tolerance": -1.0}, "at least 0"),
+        ({"header": Message(frame_id="map")}, "frame"),
+    ],
+)
+def test_orientation_constraints_that_cannot_be_kept_are_refused(panda, near, changes, words):
+    wanted = request(panda, near)
+    wanted.constraints = constraints(orientation_constraints=[oriented(panda, near, (0.0, 0.0, 3.15), **changes)])
+    with pytest.raises(RequestError, match=words) as raised:
+        moveit.question_of(wanted)
+    assert raised.value.code == ErrorCode.INVALID_GOAL_CONSTRAINTS
+
+
+def test_a_lost_continuation_has_a_code_that_moveit_knows(panda):
+    got = moveit.fill(response(), Answer(ErrorCode.CONTINUATION_LOST, "a jump"), panda)
+    assert got.error_code.val == ErrorCode.NO_IK_SOLUTION and got.error_code.message == "a jump"

@@ -30,7 +30,7 @@ SETTLED_ANGLE = 1e-4
 NULL_SINGULAR_VALUE = 0.03
 # Share of a joint's range next to its limits from which joints are drawn away, and how much more than to the posture.
 LIMIT_MARGIN, LIMIT_GAIN = 0.15, 10.0
-# A branch is tracked from the seed to the pose in so many parts, and no joint moves farther than this in one [rad or m].
+# A branch is tracked from the seed to the pose in so many parts; in none a joint moves farther than this [rad or m].
 TRACKING_PARTS, LARGEST_TRACKING_STEP = 16, 0.15
 # Cost of a part that has arrived: 1e-6 m or rad.
 TRACKING_COST = 0.5e-12
@@ -142,8 +142,9 @@ def make_run(task, samples, configurations):
         np.zeros((joints, 3)), threes[1], threes[2], np.zeros(3), squares[0], squares[1],
     )  # fmt: skip
     return Run(
-        squares[2], squares[3], np.zeros(rows), np.zeros(rows), vectors[12], np.ones(2), vectors[13], vectors[7], vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2),
-        np.zeros(4), np.zeros(2, np.int64), np.empty(samples), np.empty(configurations), state, work,
+        squares[2], squares[3], np.zeros(rows), np.zeros(rows), vectors[12], np.ones(2), vectors[13], vectors[7],
+        vectors[8], vectors[9], vectors[10], vectors[11], np.zeros(2), np.zeros(4), np.zeros(2, np.int64),
+        np.empty(samples), np.empty(configurations), state, work,
     )  # fmt: skip
 
 
@@ -157,7 +158,7 @@ def descend(task, wish, run, posture, weight, kind):
     state, joints, hopeless, limit = run.state, posture.shape[0], np.inf, LIMIT
     if kind != BEST:
         run.counts[1] += 1
-    if kind == NEAR or kind == ANYWHERE:
+    if kind in (NEAR, ANYWHERE):
         hopeless = run.figures[3]
     anywhere = kind == ANYWHERE and weight > 0.0
     phase = _REACH if anywhere else _PULL if kind == NEAR and weight > 0.0 else _SETTLE
@@ -169,7 +170,7 @@ def descend(task, wish, run, posture, weight, kind):
         if weight > 0.0 and wish.largest_drift > 0.0 and joints > wish.axes.rank:
             phase, limit = _DRIFT, 1
     then, even = phase, Axes(wish.axes.bands, run.even, wish.axes.rank)
-    if wish.axes.scales[1] != 1.0 and (kind == NEAR or kind == ANYWHERE):
+    if wish.axes.scales[1] != 1.0 and (kind in (NEAR, ANYWHERE)):
         phase = _EVEN
         hopeless = 0.5 * (task.weights[1] * wish.remaining_orientation) ** 2
     assign(run.begin, run.initial)
@@ -226,7 +227,7 @@ def descend(task, wish, run, posture, weight, kind):
         first, phase = badness, _PULL
         # The answer without the posture's pull, should that lead astray.
         assign(run.initial, run.trial)
-    if badness <= 1.0 and (anywhere or kind == SEED or kind == TRACK):
+    if badness <= 1.0 and (anywhere or kind in (SEED, TRACK)):
         # Of two that reach the pose, the one that the posture has drawn.
         keep(run, badness)
     elif first <= 1.0:
@@ -354,9 +355,9 @@ def judge(task, wish, run):
     """Return the badness of the trial, and keep the trial where it is the best so far."""
     believed_errors(task, wish.axes, run.goal, run.target, run.trial, run.work, run.errors)
     badness = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
-    if badness > 1.0 and run.errors[0] <= wish.remaining_position and run.errors[1] <= wish.remaining_orientation:
-        if _is_settled(task, wish, run):
-            badness = 1.0
+    tolerable = run.errors[0] <= wish.remaining_position and run.errors[1] <= wish.remaining_orientation
+    if badness > 1.0 and tolerable and _is_settled(task, wish, run):
+        badness = 1.0
     if badness < run.figures[0]:
         keep(run, badness)
     return badness

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class InverseKinematics:
     null_space_weight: float = 0.0
     null_space_step: float = 0.1
     solver: str = "levenberg_marquardt"
-    _axes: dict[PoseTask | str | None, tuple[Axes, tuple[float, float]]] = {}
+    _axes: Mapping[PoseTask | str | None, tuple[Axes, tuple[float, float]]] = MappingProxyType({})
     _gathered: tuple[Knowledge, KeptKnowledge] | None = None
 
     def solve(
@@ -407,7 +408,7 @@ class InverseKinematics:
         return search_on_threads(self._prepared()[1], self._wish(timeout, wanted), poses, starts, chained, threads)
 
     def _checked_answers(
-        self, poses: Array, seeds: Array | None, chained: bool, wanted: Wanted, threads: int = 1
+        self, poses: ArrayLike, seeds: Array | None, chained: bool, wanted: Wanted, threads: int = 1
     ) -> Answers:
         """Answer poses (n, 4, 4) from seeds that are checked."""
         answers = self._answers(check_poses(poses), seeds, chained, wanted, threads)

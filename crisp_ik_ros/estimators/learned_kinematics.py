@@ -32,8 +32,8 @@ from crisp_ik_ros.estimators.identification.stages import KernelChoice, Progress
 from crisp_ik_ros.estimators.identification.uncertainty import Uncertainty, joint_ranges
 from crisp_ik_ros.estimators.identification.validation import OUTLIER, summary
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
-from crisp_ik_ros.estimators.requests import Wanted
 from crisp_ik_ros.estimators.model_based import ModelBasedIK
+from crisp_ik_ros.estimators.requests import Wanted
 from crisp_ik_ros.losses.loss import Loss
 from crisp_ik_ros.losses.residual import ResidualLoss
 from crisp_ik_ros.regression.threads import limit_threads

@@ -20,7 +20,8 @@ def compile_descent(estimator: InverseKinematics) -> None:
     task, rows = make_task(robot, loss), loss.dimension(robot.dof)
     vectors = np.zeros((7, robot.dof))
     run = Run(
-        np.eye(4), np.eye(4), np.zeros(rows), np.zeros(rows), vectors[5], np.ones(2), vectors[6], vectors[0], vectors[1], vectors[2], vectors[3], vectors[4],
+        np.eye(4), np.eye(4), np.zeros(rows), np.zeros(rows), vectors[5], np.ones(2), vectors[6], vectors[0],
+        vectors[1], vectors[2], vectors[3], vectors[4],
         np.zeros(2), np.zeros(4), np.zeros(2, np.int64), np.zeros(1), np.zeros(1), make_state(robot.lower, robot.upper),
         make_workspace(robot.dof, rows),
     )  # fmt: skip

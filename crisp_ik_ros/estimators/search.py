@@ -278,7 +278,8 @@ def _look(knowledge, task, wish, run, expectation, seed, start, seeded, goes_on,
             return STEP_TOO_LARGE
         if reached:
             found = True
-            # Of solutions within the tolerances the nearest is wanted, or the first; of others that with the least error.
+            # Of solutions within the tolerances the nearest is wanted, or the first; of others, the one with the least
+            # error.
             exact = max(run.errors[0] / wish.position_tolerance, run.errors[1] / wish.orientation_tolerance)
             away = distance_between(run.trial, seed, task.continuous) if wish.nearest else max(exact - 1.0, 0.0)
             if away < least:

@@ -13,8 +13,8 @@ from crisp_ik_ros.robots.chain import Chain
 from crisp_ik_ros.robots.robot_model import RobotModel
 from crisp_ik_ros.transforms import Array
 
-# Weight of orientation against position where an arm cannot have both, in reaches of the arm per radian: small enough to
-# leave the position alone.
+# Weight of orientation against position where an arm cannot have both, in reaches of the arm per radian: small enough
+# to leave the position alone.
 ORIENTATION_SHARE = 1e-3
 # Share of its tolerance band up to which an answer goes: it is to be inside, not on the edge.
 BAND_SHARE = 0.99
@@ -127,7 +127,11 @@ def make_axes(task: PoseTask, robot: RobotModel) -> Axes:
     rank = _rank(_scaled_jacobians(robot)[:, counts])
     if task.is_full:
         return Axes(np.zeros(0), np.ones(2), rank)
-    return Axes(BAND_SHARE * tolerances, np.array([1.0, ORIENTATION_SHARE * max(robot.reach, 1e-3) if task.nearest else 1.0]), rank)
+    return Axes(
+        BAND_SHARE * tolerances,
+        np.array([1.0, ORIENTATION_SHARE * max(robot.reach, 1e-3) if task.nearest else 1.0]),
+        rank,
+    )
 
 
 def as_task(task: PoseTask | str | None) -> PoseTask:

@@ -6,17 +6,19 @@ import math
 import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.task import PoseTask, as_task
 from crisp_ik_ros.nodes.collision_free import solve_free
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten, touching
 from crisp_ik_ros.nodes.target_frames import TargetFrames
 from crisp_ik_ros.nodes.targets import ErrorCode, NotYetKnown, RequestError, Target, code_of
+from crisp_ik_ros.solvers.result import IKResult
 from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit; the seed is then moved onto the limit [rad or m].
@@ -39,6 +41,48 @@ class Seed(NamedTuple):
     positions: Sequence[float] = ()
 
 
+class Options(NamedTuple):
+    """Options of a request as they arrive, with the names and the zero values of the services' fields."""
+
+    max_joint_step: float = 0.0
+    prefer_nearest: bool = False
+    approximate: bool = False
+    task: str = ""
+    position_tolerances: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    orientation_tolerances: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def arguments(self, default_task: str, seeded: bool) -> dict[str, Any]:
+        """Arguments of ``InverseKinematics.solve``.
+
+        Raises
+        ------
+        RequestError
+            When one of them cannot be used, or a step is to be bounded and there is no seed.
+        """
+        step = self.max_joint_step
+        if not step >= 0.0:
+            raise RequestError(ErrorCode.FAILURE, f"max_joint_step: got {step}, expected 0 (default) or more, or inf")
+        if not seeded and math.isfinite(step) and step > 0.0:
+            words = f"max_joint_step: got {step} without a seed, expected the configuration that it counts from"
+            raise RequestError(ErrorCode.INVALID_ROBOT_STATE, words)
+        arguments = {
+            "task": self._task(default_task),
+            "approximate": bool(self.approximate),
+            "max_joint_step": step if seeded and step > 0.0 else None,
+            "nearest": bool(self.prefer_nearest) and seeded,
+        }
+        return {name: value for name, value in arguments.items() if value}
+
+    def _task(self, default: str) -> PoseTask | str | None:
+        tolerances = [*self.position_tolerances, *self.orientation_tolerances]
+        if not any(tolerances):
+            return self.task or default or None
+        PoseTask(self.position_tolerances, self.orientation_tolerances)  # Says which of them cannot be used.
+        named = PoseTask.named(self.task or default or "full")
+        wide = np.maximum(tolerances, named.tolerances).tolist()
+        return PoseTask((wide[0], wide[1], wide[2]), (wide[3], wide[4], wide[5]), named.nearest)
+
+
 class Question(NamedTuple):
     """What a request asks; no link: the tip, timeout [s] 0: the default."""
 
@@ -47,6 +91,7 @@ class Question(NamedTuple):
     link: str = ""
     timeout: float = 0.0
     avoid_collisions: bool = False
+    options: Options = Options()
 
 
 class Answerer:
@@ -68,6 +113,8 @@ class Answerer:
         Links and frames that a request may name; default: those of the robot's chain.
     is_free : callable, optional
         Whether the arm does not touch itself at a configuration (J,); without it nothing is known of that.
+    task : str
+        Name of the task of a request that names none; empty: what the arm can.
     """
 
     def __init__(
@@ -78,6 +125,7 @@ class Answerer:
         longest_path: int = LONGEST_PATH,
         frames: TargetFrames | None = None,
         is_free: Callable[[Array], bool] | None = None,
+        task: str = "",
     ):
         self.estimator = estimator
         self.default_timeout = default_timeout
@@ -86,6 +134,7 @@ class Answerer:
         self.last: Array | None = None
         self._frames = TargetFrames(estimator.robot) if frames is None else frames
         self._is_free = is_free
+        self._task = task
         self._limits = list(zip(estimator.robot.lower.tolist(), estimator.robot.upper.tolist(), strict=True))
 
     def reset(self) -> None:
@@ -101,6 +150,7 @@ class Answerer:
             self.longest_path,
             self._frames,
             self._is_free,
+            self._task,
         )
         other.last = self.last
         return other
@@ -112,6 +162,7 @@ class Answerer:
         link: str = "",
         timeout: float = 0.0,
         avoid_collisions: bool = False,
+        options: Options = Options(),
         *,
         waited: float = 0.0,
         at_most: float = math.inf,
@@ -129,6 +180,7 @@ class Answerer:
             Seconds; 0: the default.
         avoid_collisions : bool
             Give no answer in which the arm touches itself, where that can be known.
+        options : Options
         waited : float
             How long the request has waited for its turn [s]: that comes off its time.
         at_most : float
@@ -143,10 +195,11 @@ class Answerer:
             pose = self._frames.pose_of(target, link, FRAME_PATIENCE if math.isinf(at_most) else 0.0)
             begin = time.monotonic()
             start, longest = self.last if start is None else start, min(limit, at_most)
+            arguments = options.arguments(self._task, start is not None)
             if avoid_collisions and self._is_free is not None:
-                result, refused = solve_free(self.estimator, pose, start, longest, self._is_free)
+                result, refused = solve_free(self.estimator, pose, start, longest, self._is_free, arguments)
             else:
-                result = self.estimator.solve(pose, start, longest)
+                result = self.estimator.solve(pose, start, longest, **arguments)
         except NotYetKnown as error:
             return Answer(error.code, shorten(str(error)), unfinished=math.isfinite(at_most))
         except CrispIKError as error:
@@ -154,22 +207,33 @@ class Answerer:
         if not result.success:
             unfinished = limit > at_most and time.monotonic() - begin >= at_most
             answer = touching(result, refused) if refused else answer_of(result)
+            if options.approximate and not refused:
+                answer = answer._replace(nearest=result.configuration)
             return answer._replace(unfinished=unfinished)
         if not self._is_inside(result.configuration):
             return Answer(ErrorCode.FAILURE, refusal_of(result.configuration))
         self.last = result.configuration
-        words = expectation(self.estimator, result.configuration)
+        words = remaining(self.estimator, result)
+        expected = expectation(self.estimator, result.configuration)
+        words = f"{words}; {expected}" if words and expected else words or expected
         if avoid_collisions and self._is_free is None:
             words = f"{words}; {UNCHECKED}" if words else UNCHECKED
         return answer_of(result, words)
 
-    def answer_path(self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0) -> PathAnswer:
+    def answer_path(
+        self,
+        targets: Sequence[Target],
+        seed: Seed,
+        link: str = "",
+        timeout: float = 0.0,
+        options: Options = Options(),
+    ) -> PathAnswer:
         """Answer a path, each pose started from the solution before it; ``timeout`` is for the whole of it.
 
         The poses behind one that fails are tried as well, from the last that was solved. So that there is time for
         them, none takes longer than the default, or than its share of a timeout that is longer.
         """
-        steps = self.path_steps(targets, seed, link, timeout)
+        steps = self.path_steps(targets, seed, link, timeout, options=options)
         while True:
             try:
                 next(steps)
@@ -177,7 +241,13 @@ class Answerer:
                 return end.value
 
     def path_steps(
-        self, targets: Sequence[Target], seed: Seed, link: str = "", timeout: float = 0.0, waited: float = 0.0
+        self,
+        targets: Sequence[Target],
+        seed: Seed,
+        link: str = "",
+        timeout: float = 0.0,
+        waited: float = 0.0,
+        options: Options = Options(),
     ) -> Generator[None, None, PathAnswer]:
         """Answer a path as ``answer_path`` does, some poses at a time; return the answer.
 
@@ -189,22 +259,31 @@ class Answerer:
             self._frames.check_link(link)
             limit = self._timeout(timeout, len(targets))
             start = self._seed(seed)
-        except RequestError as error:
+            start = self.last if start is None else start
+            # What the first pose has no seed for, the others have.
+            arguments = [options.arguments(self._task, seeded) for seeded in (start is not None, True)]
+            as_task(arguments[0].get("task"))
+        except CrispIKError as error:
             count = len(targets) if len(targets) <= self.longest_path else 0
-            return PathAnswer.blank(count, robot.dof, error.code, shorten(str(error)))
+            return PathAnswer.blank(count, robot.dof, code_of(error), shorten(str(error)))
         deadline = time.monotonic() + max(limit - waited, min(limit, LEAST_SEARCH))
         longest = max(self.default_timeout, limit / len(targets))
         poses, faults = self._frames.poses_of(targets, link, FRAME_PATIENCE)
         path = PathAnswer.blank(len(targets), robot.dof, ErrorCode.TIMED_OUT)
+        path = replace(path, approximate=bool(options.approximate))
         words: dict[int, str] = {}
         for index, fault in faults.items():
             path.codes[index], words[index] = code_of(fault), str(fault)
         rows = np.array([row for row in range(len(targets)) if row not in faults], dtype=int)
-        start = self.last if start is None else start
+        before = None
         while len(rows) and (remaining := deadline - time.monotonic()) > 0.0:
             # As many at once as are sure to be over in time, where none takes longer than it may.
             part, rows = np.split(rows, [min(max(1, int(remaining / longest)), POSES_AT_ONCE)])
-            start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words)
+            chosen = arguments[start is not None]
+            start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words, before, chosen)
+            # A part is to know that the last pose before it was not reached: the branch goes on there too.
+            reached = path.codes[part[-1]] in (ErrorCode.SUCCESS, ErrorCode.FAILURE)
+            before = None if reached or start is None else poses[part[-1]]
             yield
         return self._conclude(path, words)
 
@@ -227,10 +306,19 @@ class Answerer:
         start: Array | None,
         timeout: float,
         words: dict[int, str],
+        before: Array | None,
+        arguments: dict[str, Any],
     ) -> Array | None:
-        """Write the answers to some poses to these rows of ``path``; return where to start from next."""
+        """Write the answers to some poses to these rows of ``path``; return where to start from next.
+
+        ``before`` (4, 4) is the pose in front of them where that one was not reached.
+        """
         try:
-            result = self.estimator.solve_path(poses, start, timeout)
+            if before is None:
+                result = self.estimator.solve_path(poses, start, timeout, **arguments)
+            else:
+                result = self.estimator.solve_path(np.vstack([before[None], poses]), start, timeout, **arguments)
+                result = result.behind(1)
         except CrispIKError as error:
             path.codes[part] = code_of(error)
             words.update(dict.fromkeys(part.tolist(), str(error)))
@@ -249,8 +337,12 @@ class Answerer:
             path.codes[part[index]] = ErrorCode.FAILURE
             words[int(part[index])] = refusal_of(result.configurations[index])
         solved = np.flatnonzero(result.success & sound)
+        if path.approximate:
+            start = result.configurations[-1].copy()
+        elif len(solved):
+            start = result.configurations[solved[-1]].copy()
         if len(solved):
-            start = self.last = result.configurations[solved[-1]].copy()
+            self.last = result.configurations[solved[-1]].copy()
         return start
 
     def _conclude(self, path: PathAnswer, words: dict[int, str]) -> PathAnswer:
@@ -310,6 +402,17 @@ def expectation(estimator: InverseKinematics, configuration: Array) -> str:
     if predicted is None:
         return ""
     return f"within {1e3 * float(predicted(configuration)):.2g} mm (95 %) of the target, as far as the model knows"
+
+
+def remaining(estimator: InverseKinematics, result: IKResult) -> str:
+    """Errors that an arm cannot avoid, in words; nothing where there are none."""
+    distance, angle = result.position_error, result.orientation_error
+    if distance <= estimator.position_tolerance and angle <= estimator.orientation_tolerance:
+        return ""
+    return (
+        f"this arm cannot move its tool in every direction: as near as it gets, {round(1e3 * distance, 4):.3g} mm and "
+        f"{round(1e3 * angle, 4):.3g} mrad off"
+    )
 
 
 def refusal_of(configuration: Array) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -69,6 +71,7 @@ def solve_free(
     start: Array | None,
     timeout: float,
     is_free: Callable[[Array], bool],
+    options: dict[str, Any] | None = None,
 ) -> tuple[IKResult, int]:
     """Solve a pose (4, 4) such that the arm does not touch itself.
 
@@ -84,6 +87,8 @@ def solve_free(
         For all of it [s].
     is_free : callable
         Whether a configuration (J,) may be an answer.
+    options : dict, optional
+        Arguments of ``InverseKinematics.solve``. Other starts may lead to any branch, unless a step is bounded.
 
     Returns
     -------
@@ -96,13 +101,17 @@ def solve_free(
     deadline = time.monotonic() + timeout
     rng = np.random.default_rng(0)
     center = robot.rest if start is None else start
-    result, refused = estimator.solve(pose, start, timeout), 0
+    options = options or {}
+    result, refused = estimator.solve(pose, start, timeout, **options), 0
+    bounded = options.get("max_joint_step") is not None
+    # A bounded step counts from the caller's seed: then only that answers.
+    elsewhere = {**options, "max_joint_step": math.inf, "nearest": False}
     while result.success and not is_free(result.configuration):
         refused += 1
         remaining = deadline - time.monotonic()
-        if remaining <= 0.0 or refused >= MOST_TRIES:
+        if remaining <= 0.0 or refused >= MOST_TRIES or (bounded and not math.isinf(options["max_joint_step"])):
             return result._replace(success=False, status=Status.NO_SOLUTION), refused
         share = min(1.0, refused / TRIES_TO_THE_LIMITS)
         other = center + share * (robot.random_configurations(1, rng)[0] - center)
-        result = estimator.solve(pose, np.clip(other, robot.lower, robot.upper), remaining)
+        result = estimator.solve(pose, np.clip(other, robot.lower, robot.upper), remaining, **elsewhere)
     return result, refused

@@ -15,6 +15,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import Trigger
 
 from crisp_ik_ros.errors import CrispIKError
+from crisp_ik_ros.estimators.task import as_task
 from crisp_ik_ros.nodes import frames, moveit
 from crisp_ik_ros.nodes.answer import LONGEST_PATH, LONGEST_TIMEOUT, Answerer, Question
 from crisp_ik_ros.nodes.compiling import compile_aside, is_compiled
@@ -27,6 +28,7 @@ from crisp_ik_ros.nodes.lifetime import ManagedNode, run_node
 from crisp_ik_ros.nodes.outcomes import Answer, PathAnswer
 from crisp_ik_ros.nodes.parameters import declare, declare_robot
 from crisp_ik_ros.nodes.replies import (
+    options_from_message,
     question_from_message,
     refusal,
     refusal_of_path,
@@ -85,6 +87,22 @@ class IKService(ManagedNode):
             -1.0,
             1000.0,
             read_only=False,
+        )
+        self._task = declare(
+            self,
+            "task",
+            "",
+            "Directions of a pose that count where a request names no task: full, position, free_x, free_y, free_z or "
+            "reachable. Empty: what the arm can.",
+        )
+        as_task(self._task or None)
+        self._null_space_step = declare(
+            self,
+            "null_space_step",
+            0.1,
+            "Largest motion of a joint in the null space in one request with a seed [rad or m].",
+            0.0,
+            10.0,
         )
         period = declare(self, "diagnostics_period", 1.0, "Time between messages on /diagnostics [s].", 0.1, 60.0)
         queue = declare(self, "queue", 1000, "Requests of each service that wait; one more is told 'busy'.", 1, 100_000)
@@ -158,13 +176,20 @@ class IKService(ManagedNode):
     def _serve(self, served: Served) -> None:
         """Answer with a model from now on."""
         self._served = served
+        served.estimator.null_space_step = self._null_space_step
         robot = served.estimator.robot
         if self._transforms is not None:
             self._transforms.base = robot.base_link
         target_frames = TargetFrames(robot, served.bodies, self._transforms)
         is_free = None if served.check is None else served.check.free
         self._answerer = Answerer(
-            served.estimator, self._timeout, self._longest_timeout, self._longest_path, target_frames, is_free
+            served.estimator,
+            self._timeout,
+            self._longest_timeout,
+            self._longest_path,
+            target_frames,
+            is_free,
+            self._task,
         )
         self._diagnostics.hardware_id = served.estimator.robot.name
 
@@ -269,7 +294,8 @@ class IKService(ManagedNode):
             # What is too long need not be read to be refused.
             targets = [target_from_message(pose) for pose in request.poses] if short else request.poses
             seed, timeout = seed_from_message(request.seed), seconds(request.timeout)
-            return (yield from other.path_steps(targets, seed, request.ik_link_name, timeout, call.waited))
+            options = options_from_message(request)
+            return (yield from other.path_steps(targets, seed, request.ik_link_name, timeout, call.waited, options))
 
         def finish(path: PathAnswer) -> ComputeIKPath.Response:
             self._statistics.add_path(call.waited, path.codes, path.supports)

@@ -16,11 +16,14 @@ CODES = {
     Status.NO_SOLUTION: ErrorCode.NO_IK_SOLUTION,
     Status.STEP_TOO_LARGE: ErrorCode.NO_IK_SOLUTION,
     Status.TIMED_OUT: ErrorCode.TIMED_OUT,
+    Status.CONTINUATION_LOST: ErrorCode.CONTINUATION_LOST,
 }
 REASONS = {
     Status.NO_SOLUTION: "no configuration within the joint limits reaches the pose",
     Status.STEP_TOO_LARGE: "only configurations farther from the seed than allowed reach the pose",
     Status.TIMED_OUT: "no solution within the time",
+    Status.CONTINUATION_LOST: "the pose is near, but the joints cannot get there from the seed without a jump to "
+    "another branch: seed another posture, or set max_joint_step to inf to accept any",
 }
 # Of what a caller sent, and is told back, no more than this many characters from the beginning and from the end.
 HEAD, TAIL = 300, 200
@@ -35,7 +38,8 @@ def shorten(text: str) -> str:
 class Answer(NamedTuple):
     """Answer to one request. ``configuration`` (J,) [rad or m] is there exactly when the code is SUCCESS.
 
-    ``unfinished``: the search was held to less time than the request allows, and may find something in the rest.
+    ``nearest`` (J,) is what was found instead, where that was asked for. ``unfinished``: the search was held to less
+    time than the request allows, and may find something in the rest.
     """
 
     code: ErrorCode
@@ -46,6 +50,7 @@ class Answer(NamedTuple):
     support: float = 0.0
     source: str = ""
     unfinished: bool = False
+    nearest: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class PathAnswer:
         [m, rad, 0..1]
     code, message
         Of the first failure, else SUCCESS and nothing.
+    approximate : bool
+        Whether configurations where the code is another are wanted, as near as they get.
     """
 
     codes: np.ndarray
@@ -71,6 +78,7 @@ class PathAnswer:
     supports: Array
     code: ErrorCode = ErrorCode.SUCCESS
     message: str = ""
+    approximate: bool = False
 
     @classmethod
     def blank(cls, count: int, dof: int, code: ErrorCode, message: str = "") -> PathAnswer:

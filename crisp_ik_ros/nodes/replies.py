@@ -7,7 +7,7 @@ from array import array
 from crisp_ik.srv import ComputeIK, ComputeIKPath
 from std_srvs.srv import Trigger
 
-from crisp_ik_ros.nodes.answer import Question
+from crisp_ik_ros.nodes.answer import Options, Question
 from crisp_ik_ros.nodes.conversions import TrajectoryPoints, doubles, seconds, seed_from_message, target_from_message
 from crisp_ik_ros.nodes.outcomes import Answer, PathAnswer, shorten
 from crisp_ik_ros.nodes.targets import ErrorCode
@@ -21,6 +21,20 @@ def question_from_message(request: ComputeIK.Request) -> Question:
         seed_from_message(request.seed),
         request.ik_link_name,
         seconds(request.timeout),
+        options=options_from_message(request),
+    )
+
+
+def options_from_message(request: ComputeIK.Request | ComputeIKPath.Request) -> Options:
+    """Options as they arrived, not yet checked."""
+    along, about = request.position_tolerances, request.orientation_tolerances
+    return Options(
+        request.max_joint_step,
+        request.prefer_nearest,
+        request.approximate,
+        request.task,
+        (along.x, along.y, along.z),
+        (about.x, about.y, about.z),
     )
 
 
@@ -32,6 +46,10 @@ def reply_of(answer: Answer, robot: RobotModel) -> ComputeIK.Response:
         solution.header.frame_id = robot.base_link
         solution.name = robot.joint_names
         solution.position = doubles(answer.configuration)
+    if answer.nearest is not None:
+        response.approximate_solution.header.frame_id = robot.base_link
+        response.approximate_solution.name = robot.joint_names
+        response.approximate_solution.position = doubles(answer.nearest)
     response.error_code = int(answer.code)
     response.message = answer.message
     response.position_error = answer.position_error
@@ -47,6 +65,11 @@ def reply_of_path(path: PathAnswer, robot: RobotModel, points: TrajectoryPoints)
     response.trajectory.header.frame_id = robot.base_link
     response.trajectory.joint_names = list(robot.joint_names)
     response.trajectory.points = points.of(path.configurations[: path.solved])
+    if path.approximate:
+        response.approximate_trajectory.header.frame_id = robot.base_link
+        response.approximate_trajectory.joint_names = list(robot.joint_names)
+        # Points of their own: those of the trajectory are in use.
+        response.approximate_trajectory.points = TrajectoryPoints().of(path.configurations)
     response.fraction = path.fraction
     response.error_code = int(path.code)
     response.message = path.message

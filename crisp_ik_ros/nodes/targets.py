@@ -16,7 +16,10 @@ LAST_ROW = (0.0, 0.0, 0.0, 1.0)
 
 
 class ErrorCode(IntEnum):
-    """The values of moveit_msgs/MoveItErrorCodes that the services use; those on the last lines: /solve_ik alone."""
+    """The values of moveit_msgs/MoveItErrorCodes that the services use, those on the last lines: /solve_ik alone.
+
+    CONTINUATION_LOST is none of MoveIt's; /solve_ik says NO_IK_SOLUTION instead.
+    """
 
     SUCCESS = 1
     FAILURE = 99999
@@ -25,6 +28,7 @@ class ErrorCode(IntEnum):
     INVALID_LINK_NAME = -18
     FRAME_TRANSFORM_FAILURE = -21
     NO_IK_SOLUTION = -31
+    CONTINUATION_LOST = -1031
     INVALID_GROUP_NAME = -15
     INVALID_GOAL_CONSTRAINTS = -16
     COLLISION_CHECKING_UNAVAILABLE = -22

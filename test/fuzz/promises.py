@@ -65,7 +65,7 @@ def require_within(configuration: Any, robot: RobotModel) -> None:
     require((configuration >= robot.lower).all() and (configuration <= robot.upper).all(), f"outside: {configuration}")
 
 
-def require_reached(wanted: Wanted, configuration: np.ndarray, distance: float, turned: float) -> None:
+def require_reached(wanted: Wanted, configuration: np.ndarray, distance: float = 0.0, turned: float = 0.0) -> None:
     """Hold an answer for two links of 1 and 0.5 m to the pose, by plain trigonometry.
 
     Two joints do not have all directions: what remains is reported [m, rad], and little.

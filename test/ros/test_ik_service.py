@@ -225,6 +225,32 @@ def test_a_path_with_a_bad_link_or_no_pose_is_refused(service, module_client):
     assert answer.error_code == ErrorCode.FAILURE and answer.message
 
 
+def test_fields_of_the_request_choose_task_step_and_approximation(ask, panda, service, module_client):
+    seed = joint_state_message(panda.joint_names, panda.rest)
+    turned = panda.forward_kinematics(panda.rest)
+    turned[:3, :3] = turned[:3, :3] @ np.diag([-1.0, -1.0, 1.0])
+    answer = ask(request_for(turned, seed=seed, task="free_z"))
+    assert answer.error_code == ErrorCode.SUCCESS, answer.message
+    np.testing.assert_allclose(answer.solution.position, panda.rest, atol=0.3)
+    request = request_for(turned, seed=seed)
+    request.orientation_tolerances.z = 4.0
+    assert ask(request).error_code == ErrorCode.SUCCESS
+    assert ask(request_for(turned, task="no task")).error_code == ErrorCode.FAILURE
+    assert ask(request_for(TARGETS[0], seed=seed, max_joint_step=-1.0)).error_code == ErrorCode.FAILURE
+    assert ask(request_for(TARGETS[0], seed=seed, max_joint_step=1e-4)).error_code == ErrorCode.NO_IK_SOLUTION
+    assert ask(request_for(TARGETS[0], seed=seed, prefer_nearest=True)).error_code == ErrorCode.SUCCESS
+    far = TARGETS[0].copy()
+    far[:3, 3] += [0.0, 3.0, 0.0]
+    answer = ask(request_for(far, approximate=True))
+    assert answer.error_code in (ErrorCode.NO_IK_SOLUTION, ErrorCode.TIMED_OUT)
+    assert not answer.solution.position and panda.within_limits(np.array(answer.approximate_solution.position))
+    assert not ask(request_for(far)).approximate_solution.position
+    request = ComputeIKPath.Request(poses=[pose_stamped_message(pose, "") for pose in (TARGETS[0], far)])
+    request.approximate = True
+    path = module_client.call(ComputeIKPath, "compute_ik_path", request)
+    assert len(path.trajectory.points) == 1 and len(path.approximate_trajectory.points) == 2
+
+
 def test_reset_forgets_the_last_solution(ask, service, module_client):
     assert module_client.call(Trigger, "ik_service/reset", Trigger.Request()).success
     cold = ask(request_for(TARGETS[5]))
