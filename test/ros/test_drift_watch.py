@@ -23,7 +23,7 @@ def test_a_model_of_another_robot_is_warned_of_and_the_right_one_is_not(
     ros, start, client, panda, biased_panda, small_model, train_small
 ):
     right_model = train_small(biased_panda)
-    place = ModelBasedIK(panda).solve(circle(points=4)[0], panda.rest).configuration
+    place = ModelBasedIK(panda).solve(circle(points=4)[0]).configuration
     sim = start("panda_sim", joint_bias_deg=1.0, initial_configuration=place.tolist())
     service = start(
         "ik_service",
