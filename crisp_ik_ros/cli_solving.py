@@ -27,7 +27,7 @@ DESCRIBE_EXAMPLES = (
 
 def ik(
     model: Model,
-    position: Annotated[Triple, option(help="Target of the tip, base frame [m].", metavar="X Y Z")],
+    position: Annotated[Triple, option(help="Tip's target, base frame [m].", metavar="X Y Z")],
     rpy: Annotated[
         Triple,
         option(
