@@ -405,3 +405,15 @@ def test_what_an_arm_cannot_avoid_is_said():
     assert answer.code == ErrorCode.SUCCESS and "1 mm and 0 mrad off" in answer.message
     full = Answerer(ModelBasedIK(robot), default_timeout=0.05).answer(target, Seed(), options=Options(task="full"))
     assert full.code != ErrorCode.SUCCESS
+
+
+def test_a_path_stays_on_its_branch_where_a_part_of_it_ends(two_link):
+    # There and back beyond the limits of the elbow's branch, for long enough to have many parts' ends in between.
+    elbow = np.concatenate([np.linspace(0.5, -0.6, 80), np.linspace(-0.6, 0.5, 80)])
+    first = np.concatenate([np.linspace(0.0, 1.2, 80), np.linspace(1.2, 0.0, 80)])
+    path = np.column_stack([first, elbow])
+    answerer = Answerer(ModelBasedIK(two_link), default_timeout=0.05)
+    targets = [target_of(two_link, q) for q in path]
+    answer = answerer.answer_path(targets, Seed((), path[0].tolist()), options=Options(task="position"))
+    solved = answer.configurations[answer.codes == ErrorCode.SUCCESS]
+    assert len(solved) >= 40 and np.abs(np.diff(solved, axis=0)).max() < 0.5

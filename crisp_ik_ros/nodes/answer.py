@@ -12,13 +12,14 @@ import numpy as np
 
 from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
+from crisp_ik_ros.estimators.search import NEAR_ANGLE, NEAR_DISTANCE, SMALL_STEP
 from crisp_ik_ros.estimators.task import PoseTask, as_task
 from crisp_ik_ros.nodes.collision_free import solve_free
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten, touching
 from crisp_ik_ros.nodes.target_frames import TargetFrames
 from crisp_ik_ros.nodes.targets import ErrorCode, NotYetKnown, RequestError, Target, code_of
-from crisp_ik_ros.solvers.result import IKResult
+from crisp_ik_ros.solvers.result import IKResult, Status
 from crisp_ik_ros.transforms import Array
 
 # A measured joint may read this far beyond its limit; the seed is then moved onto the limit [rad or m].
@@ -278,14 +279,22 @@ class Answerer:
         before = None
         while len(rows) and (remaining := deadline - time.monotonic()) > 0.0:
             # As many at once as are sure to be over in time, where none takes longer than it may.
-            part, rows = np.split(rows, [min(max(1, int(remaining / longest)), POSES_AT_ONCE)])
+            # Behind a pose that was not reached the branch goes on: one at a time, and each near the seed or lost.
+            goes_on = before is not None and start is not None and self._are_near(before, poses[rows[0]])
+            most = 1 if goes_on else POSES_AT_ONCE
+            part, rows = np.split(rows, [min(max(1, int(remaining / longest)), most)])
             chosen = arguments[start is not None]
-            start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words, before, chosen)
-            # A part is to know that the last pose before it was not reached: the branch goes on there too.
+            start = self._solve_part(path, part, poses[part], start, min(longest, remaining), words, goes_on, chosen)
             reached = path.codes[part[-1]] in (ErrorCode.SUCCESS, ErrorCode.FAILURE)
-            before = None if reached or start is None else poses[part[-1]]
+            before = None if reached else poses[part[-1]]
             yield
         return self._conclude(path, words)
+
+    def _are_near(self, first: Array, second: Array) -> bool:
+        """Whether two poses (4, 4) are near each other, as the search has it."""
+        away = np.linalg.norm(first[:3, 3] - second[:3, 3])
+        cosine = 0.5 * (np.trace(first[:3, :3].T @ second[:3, :3]) - 1.0)
+        return bool(away <= NEAR_DISTANCE * self.estimator.robot.reach and cosine >= math.cos(NEAR_ANGLE))
 
     def check_length(self, count: int) -> None:
         """Refuse a path of no poses, or of more than may be.
@@ -306,24 +315,24 @@ class Answerer:
         start: Array | None,
         timeout: float,
         words: dict[int, str],
-        before: Array | None,
+        goes_on: bool,
         arguments: dict[str, Any],
     ) -> Array | None:
         """Write the answers to some poses to these rows of ``path``; return where to start from next.
 
-        ``before`` (4, 4) is the pose in front of them where that one was not reached.
+        ``goes_on``: the pose in front of them is near and was not reached.
         """
+        if goes_on and "max_joint_step" not in arguments:
+            arguments = {**arguments, "max_joint_step": SMALL_STEP}
         try:
-            if before is None:
-                result = self.estimator.solve_path(poses, start, timeout, **arguments)
-            else:
-                result = self.estimator.solve_path(np.vstack([before[None], poses]), start, timeout, **arguments)
-                result = result.behind(1)
+            result = self.estimator.solve_path(poses, start, timeout, **arguments)
         except CrispIKError as error:
             path.codes[part] = code_of(error)
             words.update(dict.fromkeys(part.tolist(), str(error)))
             return start
         path.codes[part] = [CODES[status] for status in result.status]
+        if goes_on and result.status[0] is Status.STEP_TOO_LARGE:
+            path.codes[part] = ErrorCode.CONTINUATION_LOST
         path.configurations[part] = result.configurations
         path.position_errors[part] = result.position_errors
         path.orientation_errors[part] = result.orientation_errors

@@ -113,18 +113,6 @@ class PathResult:
         """Share of the poses that were solved, 0..1."""
         return float(np.mean(self.success)) if len(self.success) else 0.0
 
-    def behind(self, count: int) -> PathResult:
-        """Answers without the first ``count``."""
-        return PathResult(
-            self.configurations[count:],
-            self.success[count:],
-            self.status[count:],
-            self.position_errors[count:],
-            self.orientation_errors[count:],
-            self.supports[count:],
-            self.sources[count:],
-        )
-
     @classmethod
     def from_results(cls, results: list[IKResult], dof: int) -> PathResult:
         """Gather single answers into one."""
