@@ -417,3 +417,11 @@ def test_a_path_stays_on_its_branch_where_a_part_of_it_ends(two_link):
     answer = answerer.answer_path(targets, Seed((), path[0].tolist()), options=Options(task="position"))
     solved = answer.configurations[answer.codes == ErrorCode.SUCCESS]
     assert len(solved) >= 40 and np.abs(np.diff(solved, axis=0)).max() < 0.5
+
+
+def test_a_task_in_the_axes_of_another_link_is_refused(panda, answerer):
+    target = target_of(panda, panda.rest)
+    for options in (Options(task="free_x"), Options(position_tolerances=(0.0, 0.0, 0.1))):
+        answer = answerer.answer(target, Seed(), "panda_link8", options=options)
+        assert answer.code == ErrorCode.INVALID_LINK_NAME and "panda_link8" in answer.message
+    assert answerer.answer(target, Seed(), "panda_link8").code != ErrorCode.INVALID_LINK_NAME

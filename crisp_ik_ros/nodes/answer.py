@@ -197,6 +197,7 @@ class Answerer:
             begin = time.monotonic()
             start, longest = self.last if start is None else start, min(limit, at_most)
             arguments = options.arguments(self._task, start is not None)
+            self._check_task(link, arguments)
             if avoid_collisions and self._is_free is not None:
                 result, refused = solve_free(self.estimator, pose, start, longest, self._is_free, arguments)
             else:
@@ -264,6 +265,7 @@ class Answerer:
             # What the first pose has no seed for, the others have.
             arguments = [options.arguments(self._task, seeded) for seeded in (start is not None, True)]
             as_task(arguments[0].get("task"))
+            self._check_task(link, arguments[0])
         except CrispIKError as error:
             count = len(targets) if len(targets) <= self.longest_path else 0
             return PathAnswer.blank(count, robot.dof, code_of(error), shorten(str(error)))
@@ -289,6 +291,20 @@ class Answerer:
             before = None if reached else poses[part[-1]]
             yield
         return self._conclude(path, words)
+
+    def _check_task(self, link: str, arguments: dict[str, Any]) -> None:
+        """Refuse a task in the axes of another link than the tip: free directions of one are not free ones of the other.
+
+        Raises
+        ------
+        RequestError
+        """
+        tip = self.estimator.robot.tip_link
+        if link not in ("", tip) and arguments.get("task") not in (None, "full", "reachable"):
+            words = (
+                f"task or tolerances for {link!r}: expected the full pose, or the tip link {tip!r}, whose axes count"
+            )
+            raise RequestError(ErrorCode.INVALID_LINK_NAME, words)
 
     def _are_near(self, first: Array, second: Array) -> bool:
         """Whether two poses (4, 4) are near each other, as the search has it."""
