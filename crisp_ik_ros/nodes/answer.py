@@ -293,7 +293,7 @@ class Answerer:
         return self._conclude(path, words)
 
     def _check_task(self, link: str, arguments: dict[str, Any]) -> None:
-        """Refuse a task in the axes of another link than the tip: free directions of one are not free ones of the other.
+        """Refuse a task in the axes of another link than the tip: what is free there is not free at the tip.
 
         Raises
         ------
