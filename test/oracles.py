@@ -86,6 +86,16 @@ ENDLESS = """<robot name="endless">
 </robot>
 """
 
+# Three links in a plane whose last joint has a limit at -0.7, where the branch of a positive elbow ends.
+LIMITED = """<robot name="limited"><link name="base"/><link name="a"/><link name="b"/><link name="c"/><link name="tip"/>
+<joint name="one" type="revolute"><parent link="base"/><child link="a"/><axis xyz="0 0 1"/>
+  <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
+<joint name="two" type="revolute"><parent link="a"/><child link="b"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
+  <limit lower="-2.5" upper="2.5" effort="1" velocity="1"/></joint>
+<joint name="three" type="revolute"><parent link="b"/><child link="c"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
+  <limit lower="-0.7" upper="3" effort="1" velocity="1"/></joint>
+<joint name="end" type="fixed"><parent link="c"/><child link="tip"/><origin xyz="0.3 0 0"/></joint></robot>"""
+
 
 def rodrigues(vector):
     """Rotation matrix of a rotation vector, by Rodrigues' formula."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from measured import measured_poses, true_robot
+from oracles import LIMITED
 from scipy.spatial.transform import Rotation
 
 from crisp_ik_ros import LearnedKinematics, ModelBasedIK, RobotModel
@@ -371,16 +372,6 @@ def test_an_approximate_answer_is_apart_from_a_solution(panda, answerer):
     assert answer.position_error < np.linalg.norm(np.subtract(far.position, panda.anchor)) - 0.5 * panda.reach
     path = answerer.answer_path([far] * 3, Seed(), timeout=0.2, options=Options(approximate=True, task="position"))
     assert path.approximate and path.solved == 0 and np.isfinite(path.configurations).all()
-
-
-LIMITED = """<robot name="limited"><link name="base"/><link name="a"/><link name="b"/><link name="c"/><link name="tip"/>
-<joint name="one" type="revolute"><parent link="base"/><child link="a"/><axis xyz="0 0 1"/>
-  <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
-<joint name="two" type="revolute"><parent link="a"/><child link="b"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
-  <limit lower="-2.5" upper="2.5" effort="1" velocity="1"/></joint>
-<joint name="three" type="revolute"><parent link="b"/><child link="c"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
-  <limit lower="-0.7" upper="3" effort="1" velocity="1"/></joint>
-<joint name="end" type="fixed"><parent link="c"/><child link="tip"/><origin xyz="0.3 0 0"/></joint></robot>"""
 
 
 def test_a_path_never_jumps_where_its_parts_meet_and_says_why_it_ends():

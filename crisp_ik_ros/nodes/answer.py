@@ -14,6 +14,7 @@ from crisp_ik_ros.errors import CrispIKError, InvalidInputError
 from crisp_ik_ros.estimators.inverse_kinematics import InverseKinematics
 from crisp_ik_ros.estimators.search import NEAR_ANGLE, NEAR_DISTANCE, SMALL_STEP
 from crisp_ik_ros.estimators.task import PoseTask, as_task
+from crisp_ik_ros.metrics import tool_errors
 from crisp_ik_ros.nodes.collision_free import solve_free
 from crisp_ik_ros.nodes.joint_order import indices_of
 from crisp_ik_ros.nodes.outcomes import CODES, Answer, PathAnswer, answer_of, reason, shorten, touching
@@ -308,9 +309,8 @@ class Answerer:
 
     def _are_near(self, first: Array, second: Array) -> bool:
         """Whether two poses (4, 4) are near each other, as the search has it."""
-        away = np.linalg.norm(first[:3, 3] - second[:3, 3])
-        cosine = 0.5 * (np.trace(first[:3, :3].T @ second[:3, :3]) - 1.0)
-        return bool(away <= NEAR_DISTANCE * self.estimator.robot.reach and cosine >= math.cos(NEAR_ANGLE))
+        (distance,), (angle,) = tool_errors(first[None], second[None])
+        return bool(distance <= NEAR_DISTANCE * self.estimator.robot.reach and angle <= NEAR_ANGLE)
 
     def check_length(self, count: int) -> None:
         """Refuse a path of no poses, or of more than may be.

@@ -175,33 +175,48 @@ def _projected_step(state, limited):
             for k in range(j + 1, joints):
                 factor[k, j] = 0.0
             factor[j, j] = 1.0
-    # Cholesky in place
-    for j in range(joints):
-        pivot = factor[j, j]
-        for k in range(j):
-            pivot -= factor[j, k] * factor[j, k]
-        # The diagonal holds the reciprocals, which are all that is needed of it.
-        factor[j, j] = 1.0 / np.sqrt(max(pivot, damping))
-        for i in range(j + 1, joints):
-            total = factor[i, j]
-            for k in range(j):
-                total -= factor[i, k] * factor[j, k]
-            factor[i, j] = total * factor[j, j]
-    for j in range(joints):
-        total = step[j]
-        for k in range(j):
-            total -= factor[j, k] * step[k]
-        step[j] = total * factor[j, j]
-    for j in range(joints - 1, -1, -1):
-        total = step[j]
-        for k in range(j + 1, joints):
-            total -= factor[k, j] * step[k]
-        step[j] = total * factor[j, j]
+    factorize(factor, damping)
+    substitute(factor, step)
     longest = 0.0
     for j in range(joints):
         y[j] = min(max(best[j] + step[j], lower[j]), upper[j])
         longest = max(longest, abs(y[j] - best[j]))
     return longest
+
+
+@inlined
+def factorize(matrix, floor):
+    """Replace the lower triangle of a matrix (J, J) by its Cholesky factor, with the reciprocals of the diagonal.
+
+    Pivots are at least ``floor``.
+    """
+    for j in range(matrix.shape[0]):
+        pivot = matrix[j, j]
+        for k in range(j):
+            pivot -= matrix[j, k] * matrix[j, k]
+        # The diagonal holds the reciprocals, which are all that is needed of it.
+        matrix[j, j] = 1.0 / np.sqrt(max(pivot, floor))
+        for i in range(j + 1, matrix.shape[0]):
+            total = matrix[i, j]
+            for k in range(j):
+                total -= matrix[i, k] * matrix[j, k]
+            matrix[i, j] = total * matrix[j, j]
+
+
+@inlined
+def substitute(factor, vector):
+    """Replace a vector (J,) by the solution of the equations whose matrix ``factorize`` has made ``factor`` of."""
+    joints = vector.shape[0]
+    for j in range(joints):
+        total = vector[j]
+        for k in range(j):
+            total -= factor[j, k] * vector[k]
+        vector[j] = total * factor[j, j]
+    for j in range(joints - 1, -1, -1):
+        total = vector[j]
+        for k in range(j + 1, joints):
+            total -= factor[k, j] * vector[k]
+        vector[j] = total * factor[j, j]
 
 
 @innermost
