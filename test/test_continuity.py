@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracles import sample_around
+from oracles import LIMITED, sample_around
 from scipy.spatial.transform import Rotation
 
 from benchmarks import any_arm, arms
@@ -122,16 +122,6 @@ def test_the_pull_fades_out_near_a_singularity(arm):
 
 
 # -- a branch that ends ------------------------------------------------------------------------------------------------
-
-
-LIMITED = """<robot name="limited"><link name="base"/><link name="a"/><link name="b"/><link name="c"/><link name="tip"/>
-<joint name="one" type="revolute"><parent link="base"/><child link="a"/><axis xyz="0 0 1"/>
-  <limit lower="-3" upper="3" effort="1" velocity="1"/></joint>
-<joint name="two" type="revolute"><parent link="a"/><child link="b"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
-  <limit lower="-2.5" upper="2.5" effort="1" velocity="1"/></joint>
-<joint name="three" type="revolute"><parent link="b"/><child link="c"/><origin xyz="1 0 0"/><axis xyz="0 0 1"/>
-  <limit lower="-0.7" upper="3" effort="1" velocity="1"/></joint>
-<joint name="end" type="fixed"><parent link="c"/><child link="tip"/><origin xyz="0.3 0 0"/></joint></robot>"""
 
 
 @pytest.fixture(scope="module")
@@ -339,3 +329,10 @@ def test_samples_around_a_posture_still_draw_first_answers_whole(panda, biased_p
     pose = biased_panda.forward_kinematics(panda.rest)
     first = estimator.solve(pose)
     assert first.success and np.abs(first.configuration - panda.rest).max() < 0.3
+
+
+def test_no_more_tasks_are_kept_prepared_than_are_of_use(two_link):
+    solver, pose = ModelBasedIK(two_link), two_link.forward_kinematics([0.3, 0.4])
+    for number in range(200):
+        solver.solve(pose, task=PoseTask(orientation_tolerances=(np.inf, np.inf, 1.0 + 1e-3 * number)))
+    assert len(solver._axes) <= 64

@@ -8,10 +8,10 @@ import numpy as np
 
 from crisp_ik_ros.compiled import allocating, assign, inlined, innermost
 from crisp_ik_ros.estimators.decoding import LIMIT, PRIOR_STEP, TASK_STEP, believed_errors, minimise
-from crisp_ik_ros.estimators.task import LEAST_SINGULAR_VALUE, Axes
+from crisp_ik_ros.estimators.task import Axes
 from crisp_ik_ros.losses.loss import FORWARD_KINEMATICS, RESIDUAL, Workspace
 from crisp_ik_ros.robots.limits import confine, farthest_joint, wrapped_angle
-from crisp_ik_ros.solvers.levenberg_marquardt import COST, State, undamped_step
+from crisp_ik_ros.solvers.levenberg_marquardt import COST, State, factorize, substitute, undamped_step
 from crisp_ik_ros.transforms import Array
 
 # An abandoned start within so many tolerances is worth finishing.
@@ -25,6 +25,8 @@ PULLS = 8
 SEED, TRACK, NEAR, ANYWHERE, BEST = 0, 1, 2, 3, 4
 # Rotation that the joints may still have before them where the errors that remain are the arm's [rad].
 SETTLED_ANGLE = 1e-4
+# Singular value of the position's Jacobian, in reaches of the arm, below which a direction hardly counts as one.
+WEAK_SINGULAR_VALUE = 0.02
 # Singular value of the task's Jacobian [1/rad, or m/rad times the weight] that counts half as null space. Directions of
 # smaller ones are near a singularity and not free: the pull fades out there, and is none below this value.
 NULL_SINGULAR_VALUE = 0.03
@@ -253,7 +255,7 @@ def _is_settled(task, wish, run):
     hardly moves do not count: of a planar arm that was calibrated, those out of its plane.
     """
     state, residual, jacobian = run.state, run.work.residual, run.work.jacobian
-    joints, weak = run.trial.shape[0], LEAST_SINGULAR_VALUE * task.weights[0] * task.reach
+    joints, weak = run.trial.shape[0], WEAK_SINGULAR_VALUE * task.weights[0] * task.reach
     undamped_step(state)
     turned = 0.0
     for i in range(3, 6):
@@ -306,17 +308,7 @@ def _drift(task, wish, run, posture):
         for k in range(j + 1):
             factor[j, k] = state.normal[j, k]
         factor[j, j] += damping
-    # Cholesky in place; the diagonal holds the reciprocals.
-    for j in range(joints):
-        pivot = factor[j, j]
-        for k in range(j):
-            pivot -= factor[j, k] * factor[j, k]
-        factor[j, j] = 1.0 / np.sqrt(max(pivot, 1e-3 * damping))
-        for i in range(j + 1, joints):
-            total = factor[i, j]
-            for k in range(j):
-                total -= factor[i, k] * factor[j, k]
-            factor[i, j] = total * factor[j, j]
+    factorize(factor, 1e-3 * damping)
     # The trace of the inverse is the sum of squares of the inverse factor.
     trace, column = 0.0, run.trial
     for c in range(joints):
@@ -327,18 +319,8 @@ def _drift(task, wish, run, posture):
             column[i] = total * factor[i, i]
             trace += column[i] * column[i]
     fade = max(1.0 - 2.0 * (damping * trace - (joints - wish.axes.rank)), 0.0)
-    for side in range(2):
-        vector = pull if side == 0 else step
-        for j in range(joints):
-            total = vector[j]
-            for k in range(j):
-                total -= factor[j, k] * vector[k]
-            vector[j] = total * factor[j, j]
-        for j in range(joints - 1, -1, -1):
-            total = vector[j]
-            for k in range(j + 1, joints):
-                total -= factor[k, j] * vector[k]
-            vector[j] = total * factor[j, j]
+    substitute(factor, pull)
+    substitute(factor, step)
     longest = 0.0
     for j in range(joints):
         longest = max(longest, damping * abs(pull[j]))

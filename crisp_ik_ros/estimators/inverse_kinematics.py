@@ -36,6 +36,8 @@ from crisp_ik_ros.solvers.result import SOURCES, Answers, IKResult, PathResult
 from crisp_ik_ros.solvers.velocities import VelocityResult
 from crisp_ik_ros.transforms import Array, check_pose
 
+# Tasks of an estimator that are kept prepared.
+MOST_TASKS = 64
 # Two threads with the very first request get one preparation.
 _MAKING = threading.Lock()
 
@@ -438,12 +440,16 @@ class InverseKinematics:
     def _prepared_task(self, task: PoseTask | str | None) -> tuple[Axes, tuple[float, float]]:
         """Return the directions of a task for compiled code, and the errors that it may leave [m, rad]."""
         task = task if task is None or isinstance(task, str) else as_task(task)
-        if task not in self._axes:
+        prepared = self._axes.get(task)
+        if prepared is None:
             if self._loss.code == RADIANS and task is not None and not as_task(task).is_full:
                 raise InvalidInputError("task", repr(task), 'the full pose: the loss "radians" knows no other')
             known = default_task(self.robot) if task is None and self._loss.code != RADIANS else as_task(task)
-            self._axes = {**self._axes, task: (make_axes(known, self.robot), remaining_errors(known, self.robot))}
-        return self._axes[task]
+            prepared = make_axes(known, self.robot), remaining_errors(known, self.robot)
+            # Requests may have tolerances without number: those of long ago are prepared again.
+            kept = self._axes if len(self._axes) < MOST_TASKS else {}
+            self._axes = {**kept, task: prepared}
+        return prepared
 
     def _prepared(self) -> tuple[Knowledge, KeptKnowledge]:
         """Return what compiled code needs to know, and that in its hands, gathered at the first request."""

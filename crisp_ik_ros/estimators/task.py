@@ -22,7 +22,7 @@ BAND_SHARE = 0.99
 LARGEST_REMAINING_ANGLE, LARGEST_REMAINING_DISTANCE = 0.1, 2e-3
 # Where the robot is looked at for the directions it has, and how small a singular value of the Jacobian, as a share of
 # the largest and with lengths in reaches of the arm, counts as none: a calibrated planar arm is off its plane by less.
-CONFIGURATIONS, LEAST_SINGULAR_VALUE = 64, 0.02
+CONFIGURATIONS, LEAST_SINGULAR_VALUE = 64, 0.01
 ROTATIONS = {"free_x": 0, "free_y": 1, "free_z": 2}
 TASKS = ("full", "position", *ROTATIONS, "reachable")
 
